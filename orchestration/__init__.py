@@ -1,0 +1,1 @@
+"""Planning, launching and tracking sweeps, and the `selfish` command."""

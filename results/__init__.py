@@ -1,0 +1,1 @@
+"""Stored runs, back as tidy frames and tables."""

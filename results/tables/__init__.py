@@ -1,0 +1,1 @@
+"""Tables: how a concluded frame is laid out and printed."""

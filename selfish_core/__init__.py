@@ -1,0 +1,1 @@
+"""Sparse training of recurrent language models: the science, without Ray, MLflow or a network."""

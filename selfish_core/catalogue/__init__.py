@@ -1,0 +1,1 @@
+"""What exists: methods, scores, architectures, optimizers and corpora, as torch-free data."""

@@ -1,0 +1,1 @@
+"""Recurrent language models, one architecture a file."""

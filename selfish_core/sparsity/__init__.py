@@ -1,0 +1,1 @@
+"""Masks and how they change: distributions, schedules, removal, regrowth, the updater."""

@@ -1,0 +1,1 @@
+"""Sweeps: from a YAML spec to resolved trials; the shipped specs lie beside this file."""
