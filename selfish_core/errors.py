@@ -23,6 +23,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+_MAX_SHOWN = 80
+
 
 class SelfishError(Exception):
     """Any error with a message for the user; its text is one line unless a subclass says otherwise."""
@@ -43,10 +45,12 @@ class Problem:
     Args:
         path: where in the input, as keys and list positions, e.g. `("sparsity", "level")`.
         message: one line: what is wrong, the value, what is allowed.
+        also: paths of other values that take part in it, the most telling first.
     """
 
     path: tuple[str | int, ...]
     message: str
+    also: tuple[tuple[str | int, ...], ...] = ()
 
 
 class ProblemsError(InputError):
@@ -99,16 +103,35 @@ class InterruptedRunError(SelfishError):
     exit_code = 130
 
 
-def unknown_name(kind: str, got: object, known: Iterable[str]) -> str:
+def unknown_name(kind: str, got: object, known: Iterable[str], *, also: Iterable[str] = ()) -> str:
     """Say that a name is unknown, list the known ones and offer the nearest.
+
+    Args:
+        kind: what it should name.
+        got: the name.
+        known: the names to list.
+        also: names that may be offered too, but are too many to list.
 
     >>> unknown_name("regrowth", "randm", ["random", "gradient"])
     "unknown regrowth 'randm': known are gradient, random; did you mean 'random'?"
     """
     names = sorted(known)
-    text = f"unknown {kind} {got!r}: known are {', '.join(names)}"
-    near = difflib.get_close_matches(str(got), names, n=1)
+    text = f"unknown {kind} {shown(got)}: known are {', '.join(names)}"
+    candidates = [*names, *also]
+    inner = [name for name in candidates if name.rpartition(".")[2] == got]
+    near = inner or difflib.get_close_matches(str(got), candidates, n=1)
     return f"{text}; did you mean {near[0]!r}?" if near else text
+
+
+def shown(value: object) -> str:
+    """Write a value into a message as YAML would, control characters escaped and long ones cut.
+
+    >>> shown(None), shown(True), shown(0.5), shown("a")
+    ('null', 'true', '0.5', "'a'")
+    """
+    words = {None: "null", True: "true", False: "false"}
+    text = words[value] if value is None or isinstance(value, bool) else repr(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"
 
 
 def _located(problem: Problem) -> str:

@@ -1,0 +1,134 @@
+"""The resolved configuration of one trial, and its content key.
+
+A `TrialConfig` is complete and frozen: every default has been filled in (`selfish_core.resolve`). Two configs that mean the same
+science have the same key, whatever the method is called, wherever the data lies and however many epochs are to go.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from selfish_core.catalogue.architectures import ArchitectureConfig
+from selfish_core.catalogue.corpora import CorpusConfig, facts
+from selfish_core.catalogue.optimizers import OptimizerConfig
+
+KEY_VERSION = 1
+
+HEAD_FIELDS = {"architecture": "name", "corpus": "name", "optimizer": "name", "sparsity": "level"}
+"""A section given as a scalar means its head field: `sparsity: 0.67` is `sparsity.level: 0.67`."""
+
+NOT_SCIENCE = {"corpus": frozenset({"name", "path", "sha256", "num_tokens", "vocabulary_size"})}
+"""Fields of a section that the key leaves out; the data's sha256 stand in the key for them."""
+
+Flat = dict[str, str | int | float | bool]
+
+
+class SparsityConfig(BaseModel):
+    """The parts of a method; `None` means that a part has no meaning beside the others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    level: float = Field(ge=0, lt=1, allow_inf_nan=False, description="fraction of the maskable weights that is inactive")
+    distribution: Literal["dense", "uniform", "er"] = Field(description="how the level is split over tensors")
+    exact_count: bool | None = Field(default=None, description="exact counts, or each position by a coin of its own")
+    removal: Literal["none", "magnitude"] = Field(description="which active weights are removed")
+    removal_rate: float | None = Field(
+        default=None, ge=0, le=1, allow_inf_nan=False, description="share of active weights removed at the first update"
+    )
+    schedule: Literal["never", "constant", "linear", "cosine"] = Field(description="removal rate over time")
+    final_removal_rate: float | None = Field(
+        default=None, ge=0, le=1, allow_inf_nan=False, description="where the schedule ends, and stays"
+    )
+    horizon_epochs: int | None = Field(default=None, ge=1, description="epochs over which the schedule runs")
+    update_every_epochs: int | None = Field(default=None, ge=1, description="epochs between mask updates")
+    update_every_steps: int | None = Field(default=None, ge=1, description="steps between mask updates")
+    update_end_fraction: float | None = Field(
+        default=None, gt=0, le=1, allow_inf_nan=False, description="share of the horizon after which the mask is kept"
+    )
+    regrowth: Literal["none", "random", "gradient", "momentum"] = Field(description="which inactive weights become active")
+    may_return: bool | None = Field(default=None, description="whether a weight removed in the same update may come back")
+    returned_value: Literal["keep", "zero"] | None = Field(default=None, description="the value that such a weight has")
+
+
+class TrainingConfig(BaseModel):
+    """How text is fed to the model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    batch_size: int = Field(default=20, ge=1, le=65536, description="streams the training text is cut into")
+    bptt_length: int = Field(default=35, ge=1, le=65536, description="tokens of each stream in one step")
+    eval_batch_size: int = Field(default=20, ge=1, le=65536, description="streams the evaluated text is cut into")
+
+
+class TrialConfig(BaseModel):
+    """Everything that decides what a trial computes, and the method's name for people."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    method: str
+    architecture: ArchitectureConfig
+    corpus: CorpusConfig
+    sparsity: SparsityConfig
+    optimizer: OptimizerConfig = Field(discriminator="name")
+    training: TrainingConfig
+    seed: int = Field(ge=0, lt=2**31, description="of every random choice")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON-able data that `from_dict` reads back."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TrialConfig:
+        """Read what `to_dict` wrote; nothing is filled in."""
+        return cls.model_validate(dict(data))
+
+    def flat(self) -> Flat:
+        """Return dotted names and values; what has no meaning is left out.
+
+        >>> TrialConfig.from_dict(example).flat()["sparsity.removal_rate"]  # doctest: +SKIP
+        0.8
+        """
+        return _flatten("", self.to_dict())
+
+    def key(self) -> str:
+        """Return the content key: 32 hex digits over the scientific part and the data's sha256.
+
+        A field that equals its declared neutral value, or that has no meaning, is left out, so that an option
+        which is added later orphans no run.
+        """
+        science = {name: _science(name, getattr(self, name)) for name in ("architecture", "corpus", "sparsity", "optimizer", "training")}
+        payload = {"key_version": KEY_VERSION, "seed": self.seed, "data": facts(self.corpus).sha256, **science}
+        text = json.dumps(payload, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _science(section: str, part: BaseModel) -> dict[str, Any]:
+    kept = {}
+    for name, field in type(part).model_fields.items():
+        value = getattr(part, name)
+        extra = field.json_schema_extra
+        neutral = extra.get("neutral") if isinstance(extra, dict) else None
+        if value is None or value == neutral or name in NOT_SCIENCE.get(section, frozenset()):
+            continue
+        kept[name] = float(value) if _is_float(field.annotation) else value
+    return kept
+
+
+def _is_float(annotation: Any) -> bool:
+    """Whether a field holds a float, so that 1 and 1.0 in a spec make one key."""
+    return annotation is float or annotation == float | None
+
+
+def _flatten(prefix: str, data: Mapping[str, Any]) -> Flat:
+    flat: Flat = {}
+    for name, value in data.items():
+        if isinstance(value, Mapping):
+            flat.update(_flatten(f"{prefix}{name}.", value))
+        elif value is not None:
+            flat[f"{prefix}{name}"] = value
+    return flat

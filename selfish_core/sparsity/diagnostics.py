@@ -1,0 +1,39 @@
+"""What masks look like: overall sparsity and the density of single gates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from selfish_core.accounting import TensorTarget
+from selfish_core.sparsity.masks import Masks
+
+
+def num_active(masks: Masks, targets: Sequence[TensorTarget]) -> int:
+    """Count active maskable weights; a tensor without a mask is wholly active."""
+    return sum(_active_in(masks.tensors.get(target.shape.name), target.shape.size) for target in targets)
+
+
+def gate_densities(masks: Masks, targets: Sequence[TensorTarget]) -> dict[str, float]:
+    """Share of active weights in each gate of each layer, its matrices taken together.
+
+    Returns:
+        `<layer>.<gate>` to a number in [0, 1]; a layer without gates has one, `<layer>.all`.
+    """
+    active: dict[str, int] = {}
+    size: dict[str, int] = {}
+    for target in targets:
+        shape = target.shape
+        mask = masks.tensors.get(shape.name)
+        blocks = [None] * len(shape.gates) if mask is None else mask.chunk(len(shape.gates), dim=0)
+        for gate, block in zip(shape.gates, blocks, strict=True):
+            name = f"{shape.layer}.{gate}"
+            block_size = shape.size // len(shape.gates)
+            active[name] = active.get(name, 0) + _active_in(block, block_size)
+            size[name] = size.get(name, 0) + block_size
+    return {name: active[name] / size[name] for name in active}
+
+
+def _active_in(mask: Tensor | None, size: int) -> int:
+    return size if mask is None else int(mask.sum())

@@ -1,0 +1,36 @@
+"""Loss of a model on a text, its state carried through the whole of it.
+
+Shapes: T time, B batch, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from selfish_core.data.batching import segments
+
+SEGMENT_LENGTH = 35
+"""Tokens of each stream that are scored at once; it decides memory, not the result."""
+
+
+def evaluate(model: Callable[..., tuple[Tensor, Any]], rows_TB: Tensor, initial_state: Any) -> float:
+    """Return the mean loss in nats over every token of the text but the first of each stream.
+
+    Args:
+        model: called as `model(words_TB, state)`, without dropout.
+        rows_TB: the text as streams.
+        initial_state: before the first token.
+    """
+    total = 0.0
+    state = initial_state
+    with torch.no_grad():
+        for words_TB, targets_TB in segments(rows_TB, SEGMENT_LENGTH):
+            logits_TBV, state = model(words_TB, state)
+            loss = functional.cross_entropy(logits_TBV.flatten(0, 1), targets_TB.flatten())
+            total += len(words_TB) * loss.item()
+    return total / (len(rows_TB) - 1)

@@ -1,0 +1,226 @@
+"""The trial store: a folder that holds what every trial's attempts recorded, and what every sweep asked for; the truth.
+
+It is torch-free, so that `plan` can read it. `store_layout` draws a trial's folder, `store_sweep` a sweep's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from selfish_core.errors import CorruptFileError, StoreError
+from selfish_core.files import LocalStorage
+from selfish_core.records import Record
+from selfish_core.storage import Storage, check_name, decode_json, encode_json
+from selfish_core.store_attempt import Attempt, claim
+from selfish_core.store_check import trial_problems
+from selfish_core.store_layout import (
+    FORMAT,
+    AttemptHeader,
+    CheckpointData,
+    CheckpointRef,
+    TrialFile,
+)
+from selfish_core.store_reading import TrialFolder
+from selfish_core.store_sweep import Decision, SavedSpec, StoredSweep
+
+__all__ = [
+    "Attempt",
+    "AttemptHeader",
+    "CheckpointData",
+    "CheckpointRef",
+    "Decision",
+    "SavedSpec",
+    "StoredSweep",
+    "StoredTrial",
+    "TrialStore",
+]
+
+
+class TrialStore:
+    """All trials and sweeps under one root; use `TrialStore.open`."""
+
+    def __init__(self, storage: Storage, path: Path, store_id: str) -> None:
+        self.path = path
+        self.store_id = store_id
+        self._storage = storage
+
+    @classmethod
+    def open(cls, path: Path) -> TrialStore:
+        """Open the trial store in a folder, or make it there: folders 0700, files 0600.
+
+        Raises:
+            StoreError: when the folder is something else, its format is unknown, or its file system keeps no locks.
+            CorruptFileError: when its `store.json` is damaged.
+        """
+        return cls.open_in(LocalStorage(path))
+
+    @classmethod
+    def open_in(cls, storage: LocalStorage) -> TrialStore:
+        """Open the trial store in a given storage: see `open`."""
+        others = sorted(set(storage.list("")) - {"store.lock", "store.json"})
+        is_new = not storage.exists("store.json")
+        if is_new and others:
+            told = f"it has no store.json but holds {', '.join(others[:3])}"
+            raise StoreError(f"{storage.root} is no trial store: {told}; name a new or empty folder")
+        storage.check_locks("store.lock")
+        if is_new:
+            with contextlib.suppress(FileExistsError):
+                storage.create("store.json", encode_json({"format": FORMAT, "store_id": secrets.token_hex(16)}))
+        return cls(storage, storage.root, _store_id(storage))
+
+    def keys(self) -> list[str]:
+        """Return the keys of the trials that are stored, sorted."""
+        return [key for key in self._storage.list("trials") if self.trial(key).exists()]
+
+    def trial(self, key: str) -> StoredTrial:
+        """Return a trial, whether or not it is stored yet.
+
+        Raises:
+            InputError: when the key is not a safe name.
+        """
+        return StoredTrial(TrialFolder(self._storage, check_name("trial key", key)))
+
+    def put(self, config: Mapping[str, Any], key: str) -> StoredTrial:
+        """Store a trial's config once; nothing happens where a sound one is stored, and a damaged one is replaced."""
+        trial = self.trial(key)
+        data = TrialFile(key=key, config=dict(config)).to_file()
+        name = f"trials/{key}/trial.json"
+        try:
+            if trial.exists():
+                trial.config()
+        except CorruptFileError:
+            self._storage.delete(name)
+        if not trial.exists():
+            with contextlib.suppress(FileExistsError):
+                self._storage.create(name, data)
+        return trial
+
+    def sweep(self, name: str) -> StoredSweep:
+        """Return a sweep, whether or not it is stored yet.
+
+        Raises:
+            InputError: when the name is not a safe name.
+        """
+        return StoredSweep(self._storage, check_name("sweep name", name))
+
+    def sweep_names(self) -> list[str]:
+        """Return the names of the sweeps that are stored, sorted."""
+        return self._storage.list("sweeps")
+
+    def problems(self) -> list[str]:
+        """Read and check every file; return one line for each that is damaged, missing or half written."""
+        found = []
+        for key in self._storage.list("trials"):
+            found += self.trial(key).problems()
+        for name in self.sweep_names():
+            found += self.sweep(name).problems()
+        return found
+
+
+class StoredTrial:
+    """What is stored of one trial; each call reads the files anew."""
+
+    def __init__(self, folder: TrialFolder) -> None:
+        self._folder = folder
+
+    @property
+    def key(self) -> str:
+        """The trial's content key."""
+        return self._folder.key
+
+    def exists(self) -> bool:
+        """Whether the trial's config is stored."""
+        return self._folder.storage.exists(self._folder.name("trial.json"))
+
+    def config(self) -> dict[str, Any]:
+        """Return the resolved config.
+
+        Raises:
+            CorruptFileError: when it is damaged or missing.
+        """
+        return self._folder.trial_file().config
+
+    def records(self) -> list[Record]:
+        """Return the chain's records, epochs 1 to E without a gap, each checked; a damaged one ends the list."""
+        head = self._folder.head()
+        return self._folder.chain_records(head) if head else []
+
+    def answered_epochs(self) -> int:
+        """Return the number of records of the chain; each is checked."""
+        return len(self.records())
+
+    def is_diverged(self) -> bool:
+        """Whether the chain's last record says that the trial diverged."""
+        records = self.records()
+        return bool(records) and records[-1].outcome == "diverged"
+
+    def superseded(self, epoch: int) -> Record | None:
+        """Return the newest sound record of an epoch in an attempt that the chain does not read this epoch from."""
+        head = self._folder.head()
+        provider = head.provider(epoch) if head else 0
+        for number in reversed(self._folder.attempt_folders()):
+            record = self._folder.find_record(number, epoch) if number != provider else None
+            if record is not None:
+                return record
+        return None
+
+    def attempts(self) -> list[AttemptHeader]:
+        """Return the headers of all attempts, oldest first; a damaged one is left out."""
+        found = []
+        for number in self._folder.claimed():
+            with contextlib.suppress(CorruptFileError):
+                found.append(self._folder.header(number))
+        return found
+
+    def checkpoints(self) -> list[CheckpointRef]:
+        """Return the committed checkpoints of recorded epochs on the chain, newest first; `load` checks them."""
+        head = self._folder.head()
+        if head is None:
+            return []
+        num_epochs = len(self._folder.chain_records(head))
+        numbers = {head.attempt, *(link.attempt for link in head.chain)}
+        refs = [ref for number in numbers for ref in self._folder.committed(number)]
+        on_chain = [ref for ref in refs if ref.epoch <= num_epochs and head.provider(ref.epoch) == ref.attempt]
+        return sorted(on_chain, key=lambda ref: ref.epoch, reverse=True)
+
+    def load(self, ref: CheckpointRef) -> CheckpointData:
+        """Read a checkpoint.
+
+        Raises:
+            CorruptFileError: when a file of it is damaged, missing or has another size; take the next of `checkpoints()`.
+        """
+        return self._folder.load(ref)
+
+    def claim(self, resumes: CheckpointRef | None, reason: str) -> Attempt:
+        """Take the trial over with a new attempt; every older one is fenced from then on.
+
+        Args:
+            resumes: the checkpoint to go on from, one of `checkpoints()` that `load` has read; none to start at epoch 1.
+            reason: why, for people.
+
+        Raises:
+            FencedError: when another process claimed at the same time and won.
+            StoreError: when the trial's config is not stored, or `resumes` is not on the chain.
+        """
+        if not self.exists():
+            raise StoreError(f"trial {self.key}: its config is not stored, so nothing can be claimed")
+        return claim(self._folder, resumes, reason)
+
+    def problems(self) -> list[str]:
+        """Read and check every file; return one line for each that is damaged, missing or half written."""
+        return trial_problems(self._folder)
+
+
+def _store_id(storage: LocalStorage) -> str:
+    where = storage.where("store.json")
+    body = decode_json(storage.read("store.json"), where)
+    if body.get("format") != FORMAT:
+        raise StoreError(f"{where}: has format {body.get('format')!r}; this version of Selfish reads format {FORMAT}")
+    store_id = body.get("store_id")
+    if not isinstance(store_id, str) or not store_id:
+        raise CorruptFileError(f"{where}: has no store_id")
+    return store_id
