@@ -89,7 +89,7 @@ def steps_of_epoch(config: TrialConfig) -> Steps:
 
 
 def horizon_steps(config: TrialConfig) -> int | None:
-    """T of the removal schedule in steps: floor(horizon · rows / bptt), as the official code counts it (paper.md 1.3)."""
+    """T of the removal schedule in steps: floor(horizon · rows / bptt), as the official code counts it."""
     if config.sparsity.horizon_epochs is None:
         return None
     return config.sparsity.horizon_epochs * steps_of_epoch(config).num_rows // config.training.bptt_length
@@ -102,7 +102,7 @@ def steps_between_updates(config: TrialConfig) -> int | None:
     return config.sparsity.update_every_steps
 
 
-def _sparse_rule(forward_sparse: float, forward_dense: float, period: int) -> float:  # noqa: ARG001 - the family's signature
+def _sparse_rule(forward_sparse: float, forward_dense: float, period: int) -> float:  # noqa: ARG001 - same for all
     return 3 * forward_sparse
 
 
@@ -110,7 +110,7 @@ def _rigl_rule(forward_sparse: float, forward_dense: float, period: int) -> floa
     return (3 * forward_sparse * period + 2 * forward_sparse + forward_dense) / (period + 1)
 
 
-def _momentum_rule(forward_sparse: float, forward_dense: float, period: int) -> float:  # noqa: ARG001 - the family's signature
+def _momentum_rule(forward_sparse: float, forward_dense: float, period: int) -> float:  # noqa: ARG001 - same for all
     return 2 * forward_sparse + forward_dense
 
 
@@ -119,7 +119,7 @@ FLOPS_RULES: dict[str, Callable[[float, float, int], float]] = {
     "rigl": _rigl_rule,
     "momentum": _momentum_rule,
 }
-"""Cost of one training step from (sparse forward, dense forward, steps between updates); Evci et al., ICML 2020, appendix."""
+"""Cost of a training step from (sparse forward, dense forward, steps between updates); Evci et al., ICML 2020."""
 
 
 def forward_flops_per_token(config: TrialConfig, *, dense: bool = False) -> float:

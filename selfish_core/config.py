@@ -1,7 +1,8 @@
 """The resolved configuration of one trial, and its content key.
 
-A `TrialConfig` is complete and frozen: every default has been filled in (`selfish_core.resolve`). Two configs that mean the same
-science have the same key, whatever the method is called, wherever the data lies and however many epochs are to go.
+A `TrialConfig` is complete and frozen: `selfish_core.resolve` has filled in every default. Two configs that mean
+the same science have the same key, whatever the method is called, wherever the data lies, however many epochs are
+to go.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class SparsityConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    level: float = Field(ge=0, lt=1, allow_inf_nan=False, description="fraction of the maskable weights that is inactive")
+    level: float = Field(
+        ge=0, lt=1, allow_inf_nan=False, description="fraction of the maskable weights that is inactive"
+    )
     distribution: Literal["dense", "uniform", "er"] = Field(description="how the level is split over tensors")
     exact_count: bool | None = Field(default=None, description="exact counts, or each position by a coin of its own")
     removal: Literal["none", "magnitude"] = Field(description="which active weights are removed")
@@ -50,8 +53,12 @@ class SparsityConfig(BaseModel):
     update_end_fraction: float | None = Field(
         default=None, gt=0, le=1, allow_inf_nan=False, description="share of the horizon after which the mask is kept"
     )
-    regrowth: Literal["none", "random", "gradient", "momentum"] = Field(description="which inactive weights become active")
-    may_return: bool | None = Field(default=None, description="whether a weight removed in the same update may come back")
+    regrowth: Literal["none", "random", "gradient", "momentum"] = Field(
+        description="which inactive weights become active"
+    )
+    may_return: bool | None = Field(
+        default=None, description="whether a weight removed in the same update may come back"
+    )
     returned_value: Literal["keep", "zero"] | None = Field(default=None, description="the value that such a weight has")
 
 
@@ -101,7 +108,10 @@ class TrialConfig(BaseModel):
         A field that equals its declared neutral value, or that has no meaning, is left out, so that an option
         which is added later orphans no run.
         """
-        science = {name: _science(name, getattr(self, name)) for name in ("architecture", "corpus", "sparsity", "optimizer", "training")}
+        science = {
+            name: _science(name, getattr(self, name))
+            for name in ("architecture", "corpus", "sparsity", "optimizer", "training")
+        }
         payload = {"key_version": KEY_VERSION, "seed": self.seed, "data": facts(self.corpus).sha256, **science}
         text = json.dumps(payload, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -115,12 +125,12 @@ def _science(section: str, part: BaseModel) -> dict[str, Any]:
         neutral = extra.get("neutral") if isinstance(extra, dict) else None
         if value is None or value == neutral or name in NOT_SCIENCE.get(section, frozenset()):
             continue
-        kept[name] = float(value) if _is_float(field.annotation) else value
+        kept[name] = float(value) + 0.0 if _is_float(field.annotation) else value
     return kept
 
 
 def _is_float(annotation: Any) -> bool:
-    """Whether a field holds a float, so that 1 and 1.0 in a spec make one key."""
+    """Whether a field holds a float, so that 1 and 1.0, 0.0 and -0.0 make one key."""
     return annotation is float or annotation == float | None
 
 

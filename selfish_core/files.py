@@ -10,9 +10,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
+import hashlib
 import os
 import re
 import secrets
+import socket
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,7 +28,7 @@ __all__ = ["LocalStorage", "Storage", "SystemCalls", "check_name", "decode_json"
 MAX_UNDECLARED_BYTES = 256 * 2**20
 """Largest file that is read without its size having been declared by a manifest."""
 
-_ASIDE = re.compile(r"\.tmp-(?P<pid>[0-9]+)-[0-9a-f]+", re.ASCII)
+_ASIDE = re.compile(r"\.tmp-(?P<machine>[0-9a-f]+)-(?P<pid>[0-9]+)-[0-9a-f]+", re.ASCII)
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OPEN_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -217,7 +220,7 @@ class LocalStorage:
             os.close(parent)
 
     def _create(self, leaf: str, data: bytes, folder: int) -> None:
-        aside = f".tmp-{os.getpid()}-{secrets.token_hex(8)}"
+        aside = f".tmp-{_machine()}-{os.getpid()}-{secrets.token_hex(8)}"
         try:
             self._write_aside(aside, data, folder)
             try:
@@ -257,7 +260,7 @@ class LocalStorage:
         for name in _everything_in(folder):
             aside = _ASIDE.fullmatch(name)
             with contextlib.suppress(FileNotFoundError):
-                if aside and (is_fenced or not _is_alive(int(aside["pid"]))):
+                if aside and (is_fenced or _is_dead(aside["machine"], int(aside["pid"]))):
                     self._calls.unlink(name, folder)
                 elif is_fenced and _is_folder(name, folder):
                     inner = os.open(name, _OPEN_FOLDER, dir_fd=folder)
@@ -319,14 +322,26 @@ def _is_folder(name: str, folder: int) -> bool:
         return False
 
 
-def _is_alive(pid: int) -> bool:
+@functools.cache
+def _machine() -> str:
+    """Name the space in which a process id means one process: a host, or a container on it."""
+    try:
+        space = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        space = ""
+    return hashlib.sha256(f"{socket.gethostname()} {space}".encode()).hexdigest()[:8]
+
+
+def _is_dead(machine: str, pid: int) -> bool:
+    if machine != _machine():
+        return False
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
         return True
-    return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _num_free_bytes(path: Path) -> int:

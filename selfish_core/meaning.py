@@ -9,7 +9,7 @@ from selfish_core.catalogue.architectures import ARCHITECTURES
 from selfish_core.catalogue.corpora import check_long_enough, facts
 from selfish_core.catalogue.scores import REGROWTH_SCORES
 from selfish_core.config import SparsityConfig, TrialConfig
-from selfish_core.errors import CorpusError, Problem
+from selfish_core.errors import CorpusError, Problem, shown
 
 _PARTS_OF_UPDATES = (
     "removal_rate",
@@ -35,41 +35,64 @@ def contradictions(config: TrialConfig) -> Iterator[Problem]:
 def _sizes(config: TrialConfig) -> Iterator[Problem]:
     problem = ARCHITECTURES[config.architecture.name].problem(config.architecture)
     if problem is not None:
-        yield Problem(("architecture", problem[0]), problem[1])
+        yield Problem(("architecture", problem[0]), problem[1], (("architecture", "name"),))
     training = config.training
     try:
         check_long_enough(facts(config.corpus), training.batch_size, training.eval_batch_size)
     except CorpusError as error:
-        yield Problem(("training",), str(error))
+        also = (
+            ("training", "batch_size"),
+            ("training", "eval_batch_size"),
+            ("corpus", "train_fraction"),
+            ("corpus", "name"),
+        )
+        yield Problem(("training",), str(error), also)
 
 
 def _distribution(part: SparsityConfig) -> Iterator[Problem]:
+    also = ("distribution",)
     if part.distribution == "dense":
         if part.level > 0:
-            yield Problem(("sparsity", "level"), f"a dense trial has sparsity 0, got {part.level}: exclude the pair or name a sparse method")
+            message = f"a dense trial has sparsity 0, got {part.level}: exclude the pair or name a sparse method"
+            yield _in_sparsity("level", message, *also)
         if part.removal != "none":
-            yield Problem(("sparsity", "removal"), f"distribution dense leaves nothing to regrow, got removal {part.removal!r}: take uniform or er")
+            message = f"distribution dense leaves nothing to regrow, got removal {part.removal!r}: take uniform or er"
+            yield _in_sparsity("removal", message, *also)
         if part.exact_count is not None:
-            yield Problem(("sparsity", "exact_count"), "exact_count has no meaning for distribution dense: leave it out")
+            yield _in_sparsity(
+                "exact_count", "exact_count has no meaning for distribution dense: set it to null", *also
+            )
     elif part.exact_count is None:
-        yield Problem(("sparsity", "exact_count"), f"exact_count is missing: distribution {part.distribution!r} needs true or false")
+        message = f"exact_count is missing: distribution {part.distribution!r} needs true or false"
+        yield _in_sparsity("exact_count", message, *also)
 
 
 def _updates(part: SparsityConfig) -> Iterator[Problem]:
-    nulls = {"removal": part.removal == "none", "regrowth": part.regrowth == "none", "schedule": part.schedule == "never"}
+    nulls = {
+        "removal": part.removal == "none",
+        "regrowth": part.regrowth == "none",
+        "schedule": part.schedule == "never",
+    }
     if any(nulls.values()) and not all(nulls.values()):
         given = ", ".join(f"{name}: {getattr(part, name)}" for name in nulls)
-        yield Problem(("sparsity", "removal"), f"removal and regrowth go together (none, none, never for a fixed mask), got {given}")
+        message = f"removal, regrowth and schedule go together (none, none, never for a fixed mask), got {given}"
+        yield _in_sparsity("removal", message, "regrowth", "schedule")
         return
     if all(nulls.values()):
         for name in _PARTS_OF_UPDATES:
             if getattr(part, name) is not None:
-                yield Problem(("sparsity", name), f"{name} has no meaning without removal and regrowth: leave it out")
+                message = f"{name} has no meaning without removal and regrowth: leave it out or set it to null"
+                yield _in_sparsity(name, message, *nulls)
         return
     if part.removal_rate is None:
-        yield Problem(("sparsity", "removal_rate"), "removal_rate is missing: removal needs a number in [0, 1]")
+        yield _in_sparsity("removal_rate", "removal_rate is missing: removal needs a number in [0, 1]", "removal")
     if (part.update_every_epochs is None) == (part.update_every_steps is None):
-        yield Problem(("sparsity", "update_every_epochs"), "one of update_every_epochs and update_every_steps must be given, not both (set the other to null)")
+        epochs, steps = shown(part.update_every_epochs), shown(part.update_every_steps)
+        message = (
+            "one of update_every_epochs and update_every_steps must be a number and the other null, "
+            f"got {epochs} and {steps}"
+        )
+        yield _in_sparsity("update_every_epochs", message, "update_every_steps")
     yield from _schedule(part)
     yield from _return(part)
 
@@ -78,22 +101,31 @@ def _schedule(part: SparsityConfig) -> Iterator[Problem]:
     is_timed = part.schedule != "constant"
     for name in ("horizon_epochs", "final_removal_rate"):
         if is_timed and getattr(part, name) is None:
-            yield Problem(("sparsity", name), f"{name} is missing: schedule {part.schedule!r} needs it")
+            yield _in_sparsity(name, f"{name} is missing: schedule {part.schedule!r} needs it", "schedule")
     if not is_timed and part.final_removal_rate is not None:
-        yield Problem(("sparsity", "final_removal_rate"), "final_removal_rate has no meaning for a constant schedule: set it to null")
+        message = "final_removal_rate has no meaning for a constant schedule: set it to null"
+        yield _in_sparsity("final_removal_rate", message, "schedule")
     if part.update_end_fraction is not None and part.horizon_epochs is None:
-        yield Problem(("sparsity", "update_end_fraction"), "update_end_fraction is a share of horizon_epochs, which is missing")
+        message = "update_end_fraction is a share of horizon_epochs, which is missing: give it, or set this to null"
+        yield _in_sparsity("update_end_fraction", message, "schedule")
     if not is_timed and part.update_end_fraction is None and part.horizon_epochs is not None:
-        yield Problem(("sparsity", "horizon_epochs"), "horizon_epochs has no meaning for a constant schedule without update_end_fraction")
+        message = "horizon_epochs has no meaning for a constant schedule without update_end_fraction: set it to null"
+        yield _in_sparsity("horizon_epochs", message, "schedule")
 
 
 def _return(part: SparsityConfig) -> Iterator[Problem]:
     if part.may_return is None:
-        yield Problem(("sparsity", "may_return"), "may_return is missing: regrowth needs true or false")
+        yield _in_sparsity("may_return", "may_return is missing: regrowth needs true or false", "regrowth")
     if part.may_return and part.returned_value is None:
-        yield Problem(("sparsity", "returned_value"), "returned_value is missing: a weight that may return keeps its value or is zero")
+        message = "returned_value is missing: a weight that may return has its old value (keep) or zero (zero)"
+        yield _in_sparsity("returned_value", message, "may_return")
     if part.may_return is False and part.returned_value is not None:
-        yield Problem(("sparsity", "returned_value"), "returned_value has no meaning where may_return is false: set it to null")
+        message = "returned_value has no meaning where may_return is false: set it to null"
+        yield _in_sparsity("returned_value", message, "may_return")
+
+
+def _in_sparsity(field: str, message: str, *also: str) -> Problem:
+    return Problem(("sparsity", field), message, tuple(("sparsity", name) for name in also))
 
 
 def _momentum(config: TrialConfig) -> Iterator[Problem]:
@@ -103,15 +135,18 @@ def _momentum(config: TrialConfig) -> Iterator[Problem]:
             ("sparsity", "regrowth"),
             f"regrowth {regrowth!r} reads the optimizer's momentum and {config.optimizer.name!r} has none: "
             "take adam, or sgd with momentum above 0",
+            (("optimizer", "name"), ("optimizer", "momentum")),
         )
 
 
 def _counts(config: TrialConfig) -> Iterator[Problem]:
     for target in tensor_targets(config):
-        if target.num_active < len(target.shape.gates):
+        gates = len(target.shape.gates)
+        if target.num_active < gates:
             yield Problem(
                 ("sparsity", "level"),
                 f"sparsity {config.sparsity.level} leaves {target.num_active} of {target.shape.size} weights of "
-                f"{target.shape.name} active, fewer than its {len(target.shape.gates)} gates: lower it or widen the layer",
+                f"{target.shape.name} active, fewer than its {gates} {'gates' if gates > 1 else 'gate'}: "
+                "lower it or widen the layer",
             )
             return

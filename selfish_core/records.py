@@ -1,7 +1,7 @@
 """What a trial reports: one record an epoch, and every metric's name, unit and direction, one row each.
 
 A record is the grain of everything downstream: the trial store keeps it, MLflow shows it, tables are made of it.
-Its scientific part is a pure function of (config, seed, epoch, fingerprint); timing and attempt are not, and are kept apart.
+Its scientific part is a pure function of (config, seed, epoch, fingerprint); timing and attempt stand apart.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from selfish_core.errors import CorruptFileError
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
 
 
 @dataclass(frozen=True)

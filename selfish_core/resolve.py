@@ -144,7 +144,9 @@ def _method(given: Mapping[str, Any], problems: list[Problem]) -> MethodRow | No
 
 def _seed(given: Mapping[str, Any], problems: list[Problem]) -> int:
     if not _is_seed(given.get("seed")):
-        problems.append(Problem(("seed",), f"seed must be {SEEDS}, got {shown(given['seed']) if 'seed' in given else 'nothing'}"))
+        problems.append(
+            Problem(("seed",), f"seed must be {SEEDS}, got {shown(given['seed']) if 'seed' in given else 'nothing'}")
+        )
         return 0
     return int(given["seed"])
 
@@ -242,9 +244,17 @@ def _words(kind: Mapping[str, Any]) -> str:
         keys = ", ".join(kind.get("propertyNames", {}).get("enum", ()))
         return f"a mapping of {keys}, each {_words(kind.get('additionalProperties', {}))}"
     if kind.get("type") == "string":
+        if "maxLength" in kind:
+            return f"a text of {kind.get('minLength', 0)} to {kind['maxLength']} characters"
         return f"a text like {kind['pattern']}" if "pattern" in kind else "a text"
-    noun = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}.get(kind.get("type", ""), "a value")
-    lower = f"[{kind['minimum']:g}" if "minimum" in kind else f"({kind['exclusiveMinimum']:g}" if "exclusiveMinimum" in kind else "(-inf"
-    upper = f"{kind['maximum']:g}]" if "maximum" in kind else f"{kind['exclusiveMaximum']:g})" if "exclusiveMaximum" in kind else "inf)"
-    is_bounded = any(name in kind for name in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"))
-    return f"{noun} in {lower}, {upper}" if is_bounded else noun
+    nouns = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}
+    noun = nouns.get(kind.get("type", ""), "a value")
+    lower = _bound(kind, "minimum", "[{:g}", "exclusiveMinimum", "({:g}") or "(-inf"
+    upper = _bound(kind, "maximum", "{:g}]", "exclusiveMaximum", "{:g})") or "inf)"
+    return noun if (lower, upper) == ("(-inf", "inf)") else f"{noun} in {lower}, {upper}"
+
+
+def _bound(kind: Mapping[str, Any], closed: str, closed_form: str, opened: str, opened_form: str) -> str:
+    if closed in kind:
+        return closed_form.format(kind[closed])
+    return opened_form.format(kind[opened]) if opened in kind else ""

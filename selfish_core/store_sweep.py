@@ -1,9 +1,11 @@
-"""A sweep's folder in the trial store: the versions of its spec, who owns it, what was asked of it and what was decided.
+"""A sweep's folder in the trial store: its spec's versions, who owns it, what was asked of it and what was decided.
 
-sweeps/<name>/spec-0001.yaml, spec-0001.json         the bytes as they were given; the JSON, written last, has their SHA-256
-sweeps/<name>/owner.lock, owner.json                 the lock of the process that runs it; who that is, for people
-sweeps/<name>/requests/0001.json                     what it was asked to do, such as stop
-sweeps/<name>/decisions/000001.json                  what was decided about its trials, in order
+sweeps/<name>/spec-0001.yaml             the bytes as they were given
+sweeps/<name>/spec-0001.json             their SHA-256, written last: the commit
+sweeps/<name>/owner.lock                 held by the process that runs the sweep
+sweeps/<name>/owner.json                 who that is or was, for people
+sweeps/<name>/requests/0001.json         what the sweep was asked to do, such as stop
+sweeps/<name>/decisions/000001.json      what was decided about its trials, in order
 """
 
 from __future__ import annotations
@@ -82,6 +84,8 @@ class StoredSweep:
                 stack.enter_context(self._storage.lock(self._file("owner.lock")))
             except OwnedElsewhereError:
                 raise OwnedElsewhereError(f"sweep {self.name!r} is owned by {self._owner()}") from None
+            for folder in ((), ("requests",), ("decisions",)):
+                self._storage.clean(self._file(*folder), is_fenced=False)
             self._storage.delete(self._file("owner.json"))
             since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             owner = {"format": FORMAT, "pid": os.getpid(), "host": socket.gethostname(), "since": since}

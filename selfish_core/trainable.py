@@ -1,6 +1,6 @@
 """`SparseRNNTrainable`: one trial as a Tune trainable, one step an epoch, over the loop that `selfish train` runs.
 
-With a store, recorded epochs come back one a step before anything is trained, and Tune's own checkpoints are not needed.
+With a store, recorded epochs come back one a step before anything is trained; Tune's own checkpoints are not needed.
 Without one, Tune's save, restore and pause work as for any trainable.
 """
 
@@ -27,7 +27,7 @@ from selfish_core.trial_store import TrialStore
 FIELDS = {"trial", "epochs", "store", "data_dir", "threads", "device"}
 
 
-class SparseRNNTrainable(tune.Trainable):
+class SparseRNNTrainable(tune.Trainable):  # type: ignore[misc]  # Ray has no types
     """Train one sparse (or dense) recurrent language model.
 
     The Tune config is a mapping with
@@ -64,7 +64,7 @@ class SparseRNNTrainable(tune.Trainable):
         (folder / "tensors.safetensors").write_bytes(tensors)
         (folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
 
-    def load_checkpoint(self, checkpoint: str) -> None:  # type: ignore[override]  # Tune passes a path here
+    def load_checkpoint(self, checkpoint: str) -> None:
         """Go on from what `save_checkpoint` wrote."""
         folder = Path(checkpoint)
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
@@ -89,7 +89,7 @@ def _open(config: Mapping[str, Any]) -> TrialSession:
     if type(epochs) is not int or epochs < 1:
         raise InputError(f"epochs must be a whole number of at least 1, got {epochs!r}")
     torch.set_num_threads(config.get("threads", 1))
-    torch.sparse.check_sparse_tensor_invariants.enable()
+    torch.sparse.check_sparse_tensor_invariants.enable()  # type: ignore[no-untyped-call]  # torch has no annotation
     trial = resolve(config["trial"], epochs=epochs)
     stored = TrialStore.open(Path(config["store"])).put(trial.to_dict(), trial.key()) if config.get("store") else None
     return TrialSession(

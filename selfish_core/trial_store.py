@@ -67,6 +67,7 @@ class TrialStore:
             told = f"it has no store.json but holds {', '.join(others[:3])}"
             raise StoreError(f"{storage.root} is no trial store: {told}; name a new or empty folder")
         storage.check_locks("store.lock")
+        storage.clean("", is_fenced=False)
         if is_new:
             with contextlib.suppress(FileExistsError):
                 storage.create("store.json", encode_json({"format": FORMAT, "store_id": secrets.token_hex(16)}))
@@ -191,7 +192,7 @@ class StoredTrial:
         """Read a checkpoint.
 
         Raises:
-            CorruptFileError: when a file of it is damaged, missing or has another size; take the next of `checkpoints()`.
+            CorruptFileError: when a file of it is damaged, missing or has another size; `checkpoints()` has the next.
         """
         return self._folder.load(ref)
 
@@ -199,7 +200,7 @@ class StoredTrial:
         """Take the trial over with a new attempt; every older one is fenced from then on.
 
         Args:
-            resumes: the checkpoint to go on from, one of `checkpoints()` that `load` has read; none to start at epoch 1.
+            resumes: the checkpoint to go on from, one of `checkpoints()` that `load` has read; none to start anew.
             reason: why, for people.
 
         Raises:

@@ -52,10 +52,16 @@ class StackedLSTMConfig(BaseModel):
     hidden_size: int = Field(default=1500, ge=1, le=65536, description="width of each LSTM layer")
     embedding_size: int = Field(default=1500, ge=1, le=65536, description="width of the embedding")
     is_tied: bool = Field(
-        default=False, json_schema_extra={"neutral": False}, description="embedding and decoder share one tensor, one mask"
+        default=False,
+        json_schema_extra={"neutral": False},
+        description="embedding and decoder share one tensor, one mask",
     )
     dropout: float = Field(
-        default=0.65, ge=0, lt=1, allow_inf_nan=False, description="on the embedding, between layers and before the decoder"
+        default=0.65,
+        ge=0,
+        lt=1,
+        allow_inf_nan=False,
+        description="on the embedding, between layers and before the decoder",
     )
 
 
@@ -64,7 +70,7 @@ def stacked_lstm_problem(config: StackedLSTMConfig) -> tuple[str, str] | None:
     if config.is_tied and config.embedding_size != config.hidden_size:
         return (
             "is_tied",
-            f"a tied decoder needs embedding_size equal to hidden_size, got {config.embedding_size} and {config.hidden_size}",
+            f"is_tied needs embedding_size {config.embedding_size} equal to hidden_size {config.hidden_size}",
         )
     return None
 

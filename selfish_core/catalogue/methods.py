@@ -91,7 +91,7 @@ METHODS: dict[str, MethodRow] = {
         ),
         MethodRow(
             name="selfish",
-            description="magnitude removal over the stacked gates, random regrowth by the official code's rule, SNT-ASGD",
+            description="magnitude removal over stacked gates, random regrowth by the official code's rule, SNT-ASGD",
             parts=MappingProxyType(
                 {
                     "distribution": "uniform",

@@ -16,7 +16,9 @@ class _Optimizer(BaseModel):
 
     learning_rate: Positive = Field(description="constant step size")
     weight_decay: NonNegative = Field(default=1.2e-6, description="L2 penalty added to the gradient")
-    clip_norm: Positive = Field(default=0.25, description="global gradient norm above which the gradient is scaled down")
+    clip_norm: Positive = Field(
+        default=0.25, description="global gradient norm above which the gradient is scaled down"
+    )
 
     @property
     def has_momentum(self) -> bool:
@@ -53,7 +55,9 @@ class AdamConfig(_Optimizer):
 
 class _Averaged(_Optimizer):
     non_monotone_window: int = Field(
-        default=5, ge=1, description="averaging starts when validation is worse than the best before the last so many epochs"
+        default=5,
+        ge=1,
+        description="averaging starts when validation is worse than the best before the last so many epochs",
     )
 
 

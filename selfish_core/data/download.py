@@ -29,7 +29,8 @@ NUM_TRIES = 4
 BACKOFF_SECONDS = 0.5
 """The wait before the second try; it doubles each time."""
 
-_CHUNK_BYTES = 2**16
+_CHUNK_BYTES = 2**12
+"""Where a connection breaks, less than this is lost."""
 _TIMEOUT_SECONDS = (10, 30)
 _HEADERS = {"User-Agent": "selfish (language-model corpora)", "Accept-Encoding": "identity"}
 _RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -162,7 +163,7 @@ def _get(transfer: _Transfer, url: str) -> bool:
             total = done + int(length) if length.isdecimal() else None
             _write(response, transfer, done, total)
     except requests.RequestException as error:
-        raise _TryAgainError(_first_line(error)) from None
+        raise _TryAgainError(_why(error)) from None
     return done > 0
 
 
@@ -214,6 +215,14 @@ def _extract(archive: Path, members: dict[Path, CorpusFile]) -> str:
         return f"not the archive: {_first_line(error)}"
     archive.unlink()
     return ""
+
+
+def _why(error: requests.RequestException) -> str:
+    if isinstance(error, requests.Timeout):
+        return "timed out"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection broke"
+    return _first_line(error).rsplit(": ", 1)[-1].rstrip("\"')")
 
 
 def _first_line(error: Exception) -> str:

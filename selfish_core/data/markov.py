@@ -114,7 +114,7 @@ class HiddenMarkovModel:
             if not total > 0:
                 raise CorpusError(f"the generator cannot speak word {int(word)} at position {t}")
             before = self._step(joint / total)
-        return np.log(probabilities)
+        return np.log(np.minimum(probabilities, 1))
 
     def predict(self, words: Sequence[int] | Ints) -> Floats:
         """Return p(next word | words) for every word of the vocabulary; [V]."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def dropout(x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor:
@@ -22,7 +22,7 @@ def dropout(x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor
     return x * keep.div_(1.0 - rate)
 
 
-def fill_uniform(parameters: Iterable[nn.Parameter], bound: float, generator: torch.Generator) -> None:
+def fill_uniform(parameters: Iterable[Tensor], bound: float, generator: torch.Generator) -> None:
     """Draw every entry from U(-bound, bound), in place.
 
     The draw is made where the generator lives, so a seed gives the same weights on every device.

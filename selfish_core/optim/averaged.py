@@ -5,7 +5,7 @@ The average of a weight is the mean of its iterates since it last became active,
 updates they all advance by one a step. So a step only adds the weights to a running sum; what belongs to whom is
 settled in `_settle`, at evaluations and mask updates, with the step at which each weight was born.
 
-With n steps so far, r at the last settling, b the birth of a weight, c = n - r and S its sum since r, the average A goes to
+With n steps so far, r at the last settling, b a weight's birth, c = n - r and S its sum since r, the average A goes to
 
     A + (S - c A) / max(1, n - b - 1)
 
@@ -19,6 +19,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from selfish_core.catalogue.optimizers import NTASGDConfig, SNTASGDConfig
 from selfish_core.optim.base import Optimizer, OptimizerState, Parameters
@@ -94,14 +95,17 @@ class AveragedSGD(Optimizer):
         self._trigger = NonMonotoneTrigger(config.non_monotone_window)
         self._averages: Averages | None = None
 
+    @override
     @property
     def learning_rate(self) -> float:
         return float(self._torch.param_groups[0]["lr"])
 
+    @override
     @property
     def is_averaging(self) -> bool:
         return self._averages is not None
 
+    @override
     def step(self) -> None:
         self._torch.step()
         apply_masks(self._parameters, self._multipliers)
@@ -109,16 +113,19 @@ class AveragedSGD(Optimizer):
             with torch.no_grad():
                 self._averages.add(self._parameters)
 
+    @override
     def start_over(self, name: str, left: Tensor, started: Tensor) -> None:
         if self._averages is not None and name in self._forgets:
             self._averages.start_over(name, left, started)
 
+    @override
     def end_epoch(self, val_loss: float) -> bool:
         fires = self._trigger.fires(val_loss) and self._averages is None
         if fires:
             self._averages = Averages(self._parameters, self._forgets)
         return fires
 
+    @override
     @contextmanager
     def evaluation_weights(self) -> Iterator[None]:
         if self._averages is None:
@@ -134,6 +141,7 @@ class AveragedSGD(Optimizer):
             with torch.no_grad():
                 self._copy_in(iterates)
 
+    @override
     def state(self) -> OptimizerState:
         state = OptimizerState(scalars={"val_losses": list(self._trigger.history)})
         if self._averages is not None:
@@ -143,6 +151,7 @@ class AveragedSGD(Optimizer):
             state.scalars.update(num_steps=averages.num_steps, num_settled=averages.num_settled)
         return state
 
+    @override
     def load(self, state: OptimizerState) -> None:
         self._trigger.history = [float(loss) for loss in state.scalars["val_losses"]]
         if "num_steps" not in state.scalars:

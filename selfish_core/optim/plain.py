@@ -6,6 +6,7 @@ from abc import abstractmethod
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from selfish_core.catalogue.optimizers import AdamConfig, SGDConfig
 from selfish_core.optim.base import Optimizer, OptimizerState, Parameters
@@ -19,19 +20,24 @@ class _TorchOptimizer(Optimizer):
         self._parameters = parameters
         self._multipliers = multipliers
 
+    @override
     @property
     def learning_rate(self) -> float:
         return float(self._torch.param_groups[0]["lr"])
 
+    @override
     def step(self) -> None:
         self._torch.step()
         apply_masks(self._parameters, self._multipliers)
 
-    def start_over(self, name: str, left: Tensor, started: Tensor) -> None:  # noqa: ARG002 - removed momentum may guide regrowth
+    @override
+    def start_over(self, name: str, left: Tensor, started: Tensor) -> None:
+        # The momentum of weights that left is kept: momentum regrowth reads it.
         for value in self._torch.state.get(self._parameters[name], {}).values():
             if isinstance(value, Tensor) and value.shape == started.shape:
                 value.masked_fill_(started, 0.0)
 
+    @override
     def state(self) -> OptimizerState:
         state = OptimizerState()
         for name, parameter in self._parameters.items():
@@ -40,12 +46,14 @@ class _TorchOptimizer(Optimizer):
                     state.tensors[f"{key}/{name}"] = value
         return state
 
+    @override
     def load(self, state: OptimizerState) -> None:
         for full_name, tensor in state.tensors.items():
             key, name = full_name.split("/", 1)
             self._torch.state[self._parameters[name]][key] = tensor.clone()
 
     @abstractmethod
+    @override
     def momentum(self, name: str) -> Tensor | None:
         """Return the momentum of one parameter, or None."""
 
@@ -63,6 +71,7 @@ class SGD(_TorchOptimizer):
         )
         super().__init__(optimizer, parameters, multipliers)
 
+    @override
     def momentum(self, name: str) -> Tensor | None:
         buffer = self._torch.state.get(self._parameters[name], {}).get("momentum_buffer")
         return buffer if isinstance(buffer, Tensor) else None
@@ -83,6 +92,7 @@ class Adam(_TorchOptimizer):
         super().__init__(optimizer, parameters, multipliers)
         self._epsilon = config.epsilon
 
+    @override
     def momentum(self, name: str) -> Tensor | None:
         """First moment over the root of the second, as SNFS reads Adam's momentum (paper.md 4)."""
         moments = self._torch.state.get(self._parameters[name], {})

@@ -1,4 +1,4 @@
-"""Scores as pure functions: which active weights to keep, which inactive ones to take first. Higher means keep, or first."""
+"""Scores as pure functions: which active weights to keep, which inactive ones to take first; higher wins."""
 
 from __future__ import annotations
 

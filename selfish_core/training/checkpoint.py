@@ -1,6 +1,6 @@
 """A whole training as bytes, and back: weights, masks, averages, optimizer, trigger, every generator.
 
-Tensors are safetensors, the rest is JSON; nothing is ever unpickled. Masks are packed bits, never torch's sparse tensors.
+Tensors are safetensors, the rest is JSON; nothing is ever unpickled. Masks are packed bits, not sparse tensors.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ def _restore(training: Training, groups: Mapping[str, dict[str, Tensor]], state:
     with torch.no_grad():
         for name, weight in groups["weights"].items():
             if weight.shape != parameters[name].shape:
-                raise ValueError(f"{name} has shape {tuple(weight.shape)}, the model's is {tuple(parameters[name].shape)}")
+                raise ValueError(
+                    f"{name} has shape {tuple(weight.shape)}, the model's is {tuple(parameters[name].shape)}"
+                )
             parameters[name].copy_(weight)
     updater = training.updater
     for name, mask in updater.masks.tensors.items():
@@ -81,7 +83,9 @@ def _restore(training: Training, groups: Mapping[str, dict[str, Tensor]], state:
         updater.explored[name].copy_(unpack(groups["explored"][name], mask.shape))
     updater.num_updates = int(state["mask_updates"])
     updater.targets = {name: int(count) for name, count in state["mask_targets"].items()}
-    training.optimizer.load(OptimizerState(_moved(groups.get("optimizer", {}), training.device), dict(state["optimizer"])))
+    training.optimizer.load(
+        OptimizerState(_moved(groups.get("optimizer", {}), training.device), dict(state["optimizer"]))
+    )
     for name, generator in training.generators.items():
         generator.set_state(groups["generators"][name])
     training.progress = Progress(**state["progress"])

@@ -94,7 +94,10 @@ class Training:
         self.model: nn.Module = build_model(config.architecture, len(corpus.vocabulary), self.generators["weights"])
         self.model.to(device)
         self.updater = MaskUpdater(
-            config.sparsity, masks.to(device), horizon_steps=horizon_steps(config), generator=self.generators["mask_updates"]
+            config.sparsity,
+            masks.to(device),
+            horizon_steps=horizon_steps(config),
+            generator=self.generators["mask_updates"],
         )
         self.updater.masks.apply_(self.parameters())
         self.optimizer: Optimizer = build_optimizer(config.optimizer, self.parameters(), self.updater.masks.multipliers)
@@ -126,15 +129,18 @@ class Training:
         for words_TB, targets_TB in segments(self._text.train_TB, self.config.training.bptt_length):
             state = self._step(epoch, words_TB, targets_TB, tuple(part.detach() for part in state))
 
-    def _step(self, epoch: Epoch, words_TB: Tensor, targets_TB: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def _step(
+        self, epoch: Epoch, words_TB: Tensor, targets_TB: Tensor, state: tuple[Tensor, ...]
+    ) -> tuple[Tensor, ...]:
         """Take one minibatch: an optimizer step, or a mask update in its place."""
         self.model.zero_grad(set_to_none=True)
         logits_TBV, state = self.model(words_TB, state, self.generators["dropout"])
         loss = functional.cross_entropy(logits_TBV.flatten(0, 1), targets_TB.flatten())
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation for it
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimizer.clip_norm)
+        norm = nn.utils.get_total_norm(weight.grad for weight in self.model.parameters() if weight.grad is not None)
         self.progress.step += 1
         self._check_finite(loss.item(), norm.item())
+        nn.utils.clip_grads_with_norm_(self.model.parameters(), self.config.optimizer.clip_norm, norm)
         epoch.losses.append((len(words_TB), loss.item()))
         epoch.norms.append(norm.item())
         if self.updater.is_due_at_step(self.progress.step):
@@ -149,7 +155,11 @@ class Training:
             raise DivergedError(f"training loss is {loss} at step {step}")
         if not math.isfinite(norm):
             where = next(
-                (name for name, weight in self.parameters().items() if weight.grad is not None and not weight.grad.isfinite().all()),
+                (
+                    name
+                    for name, weight in self.parameters().items()
+                    if weight.grad is not None and not weight.grad.isfinite().all()
+                ),
                 "no single tensor",
             )
             raise DivergedError(f"gradient norm is {norm} at step {step}, in {where}")

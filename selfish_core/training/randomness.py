@@ -15,7 +15,10 @@ def generators(seed: int, device: torch.device) -> dict[str, torch.Generator]:
     Dropout draws on the device that trains; everything else draws on the CPU, so that a seed means the same
     weights and masks on every device.
     """
-    return {purpose: _generator(seed, purpose, device if purpose == "dropout" else torch.device("cpu")) for purpose in PURPOSES}
+    return {
+        purpose: _generator(seed, purpose, device if purpose == "dropout" else torch.device("cpu"))
+        for purpose in PURPOSES
+    }
 
 
 def _generator(seed: int, purpose: str, device: torch.device) -> torch.Generator:

@@ -1,7 +1,7 @@
 """One trial over its trial store: first the recorded epochs, one a call, then training from the newest good checkpoint.
 
-This is the loop of every way of running a trial: `selfish train`, the Tune trainable and the tests. Resume is replay: whoever
-calls `step` sees epochs 1, 2, 3, … whether they were trained now or long ago.
+This is the loop of every way of running a trial: `selfish train`, the Tune trainable and the tests. Resume is replay:
+whoever calls `step` sees epochs 1, 2, 3, … whether they were trained now or long ago.
 """
 
 from __future__ import annotations
@@ -124,7 +124,13 @@ class _Trainer:
     """The training half of a session: starts when the records are used up."""
 
     def __init__(
-        self, config: TrialConfig, corpus: Corpus, stored: StoredTrial | None, device: str, reason: str, patience: DiskPatience
+        self,
+        config: TrialConfig,
+        corpus: Corpus,
+        stored: StoredTrial | None,
+        device: str,
+        reason: str,
+        patience: DiskPatience,
     ) -> None:
         self.config = config
         self.stored = stored
@@ -189,11 +195,13 @@ class _Trainer:
             return
         if record.provenance == known.provenance:
             raise NondeterminismError(
-                f"NONDETERMINISTIC: epoch {record.epoch} of trial {record.key} was trained again on the same fingerprint and "
+                f"NONDETERMINISTIC: epoch {record.epoch} of trial {record.key}, trained again on the same fingerprint, "
                 f"differs from its record (validation perplexity {record.metrics.get('val_perplexity')}, "
                 f"recorded {known.metrics.get('val_perplexity')}): check the hardware, or answer anew"
             )
-        log.warning("epoch %d of trial %s differs from its record: code or machine have changed", record.epoch, record.key)
+        log.warning(
+            "epoch %d of trial %s differs from its record: code or machine have changed", record.epoch, record.key
+        )
 
     def _train(self, training: Training, replay: _Replay) -> Record:
         started = time.time()

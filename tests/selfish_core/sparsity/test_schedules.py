@@ -10,7 +10,19 @@ from selfish_core.resolve import resolve
 from selfish_core.sparsity.masks import Masks
 from selfish_core.sparsity.updater import MaskUpdater
 
-PAPER = {1: 0.7998, 10: 0.7805, 20: 0.724, 30: 0.636, 40: 0.525, 50: 0.4025, 60: 0.280, 70: 0.169, 80: 0.081, 90: 0.024, 99: 0.0052}
+PAPER = {
+    1: 0.7998,
+    10: 0.7805,
+    20: 0.724,
+    30: 0.636,
+    40: 0.525,
+    50: 0.4025,
+    60: 0.280,
+    70: 0.169,
+    80: 0.081,
+    90: 0.024,
+    99: 0.0052,
+}
 
 
 def updater(**sparsity: object) -> tuple[MaskUpdater, int]:

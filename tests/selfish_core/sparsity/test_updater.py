@@ -21,18 +21,24 @@ PARTS = {
 }
 
 
-def updated(weight: list[float], mask: list[int], gradient: list[float], **parts: object) -> tuple[Tensor, Tensor, MaskUpdate]:
+def updated(
+    weight: list[float], mask: list[int], gradient: list[float], **parts: object
+) -> tuple[Tensor, Tensor, MaskUpdate]:
     tensor = torch.tensor(weight, dtype=torch.float32)
     masks = Masks({"w": torch.tensor(mask, dtype=torch.bool)})
     updater = MaskUpdater(
-        SparsityConfig.model_validate({**PARTS, **parts}), masks, horizon_steps=None, generator=torch.Generator().manual_seed(0)
+        SparsityConfig.model_validate({**PARTS, **parts}),
+        masks,
+        horizon_steps=None,
+        generator=torch.Generator().manual_seed(0),
     )
     update = updater.update(1, {"w": tensor}, {"w": torch.tensor(gradient, dtype=torch.float32)}, {"w": None})
     return tensor, masks.tensors["w"].int(), update
 
 
 def test_rigl_removes_the_smallest_and_regrows_by_gradient() -> None:
-    # active: 4, -1, 2, -3 at 0..3; half of four are removed: -1 and 2. Free with return: 1, 2, 4..7; largest gradients: 5, 2.
+    # active: 4, -1, 2, -3 at 0..3; half of four are removed: -1 and 2.
+    # Free with return: 1, 2, 4..7; largest gradients: 5, 2.
     weight, mask, update = updated(
         [4, -1, 2, -3, 0, 0, 0, 0],
         [1, 1, 1, 1, 0, 0, 0, 0],
@@ -73,9 +79,7 @@ def test_without_return_a_removed_weight_waits() -> None:
 
 def test_without_return_no_more_is_removed_than_can_be_regrown() -> None:
     # six active, 0.5 of them are three, but only two positions are free
-    _, mask, _ = updated(
-        [6, 5, 4, 3, 2, 1, 0, 0], [1, 1, 1, 1, 1, 1, 0, 0], [0] * 6 + [1, 2], may_return=False
-    )
+    _, mask, _ = updated([6, 5, 4, 3, 2, 1, 0, 0], [1, 1, 1, 1, 1, 1, 0, 0], [0] * 6 + [1, 2], may_return=False)
     assert mask.tolist() == [1, 1, 1, 1, 0, 0, 1, 1]
 
 
@@ -104,7 +108,14 @@ def test_selfish_regrows_by_coins_with_the_first_count_as_its_mean() -> None:
         masks = Masks({"w": torch.rand(size, generator=generator) < 0.33})
         weight = torch.randn(size, generator=generator) * masks.tensors["w"]
         first = int(masks.tensors["w"].sum())
-        parts = {**PARTS, "removal_rate": 0.8, "regrowth": "random", "exact_count": False, "may_return": True, "returned_value": "keep"}
+        parts = {
+            **PARTS,
+            "removal_rate": 0.8,
+            "regrowth": "random",
+            "exact_count": False,
+            "may_return": True,
+            "returned_value": "keep",
+        }
         updater = MaskUpdater(SparsityConfig.model_validate(parts), masks, horizon_steps=None, generator=generator)
         updater.update(1, {"w": weight}, {}, {})
         counts.append(int(masks.tensors["w"].sum()) - first)
@@ -122,7 +133,14 @@ def test_selfish_really_exchanges_less_than_it_removes() -> None:
     size = 200_000
     masks = Masks({"w": torch.rand(size, generator=generator) < 0.33})
     weight = torch.randn(size, generator=generator) * masks.tensors["w"]
-    parts = {**PARTS, "removal_rate": 0.8, "regrowth": "random", "exact_count": False, "may_return": True, "returned_value": "keep"}
+    parts = {
+        **PARTS,
+        "removal_rate": 0.8,
+        "regrowth": "random",
+        "exact_count": False,
+        "may_return": True,
+        "returned_value": "keep",
+    }
     update = MaskUpdater(SparsityConfig.model_validate(parts), masks, horizon_steps=None, generator=generator).update(
         1, {"w": weight}, {}, {}
     )
