@@ -181,16 +181,17 @@ def _validate_section(section: str, data: Mapping[str, Any], problems: list[Prob
     try:
         return cls.model_validate(dict(data))
     except ValidationError as error:
-        problems.extend(_explain(section, cls, error))
+        problems.extend(_explain(section, cls, error, kind=f"{section} {name}".strip()))
         return None
 
 
-def _explain(section: str, cls: type[BaseModel], error: ValidationError) -> Iterator[Problem]:
+def _explain(section: str, cls: type[BaseModel], error: ValidationError, *, kind: str = "") -> Iterator[Problem]:
     """Say what pydantic found in our own words, with the value and what is allowed."""
     for detail in error.errors(include_url=False):
         path = (section, *detail["loc"][:1])
         name = ".".join(str(part) for part in path)
-        yield Problem(path, _explain_one(name, str(detail["loc"][0]), cls, detail), also=((section, "name"),))
+        message = _explain_one(name, str(detail["loc"][0]), cls, detail, kind or section)
+        yield Problem(path, message, also=((section, "name"),))
 
 
 def _field_problem(section: str, cls: type[BaseModel], field: str, value: object) -> str | None:
@@ -202,10 +203,9 @@ def _field_problem(section: str, cls: type[BaseModel], field: str, value: object
     return None
 
 
-def _explain_one(name: str, field: str, cls: type[BaseModel], detail: ErrorDetails) -> str:
+def _explain_one(name: str, field: str, cls: type[BaseModel], detail: ErrorDetails, kind: str) -> str:
     if detail["type"] == "extra_forbidden":
-        section = name.partition(".")[0]
-        return unknown_name(f"key of {section}", field, cls.model_fields)
+        return unknown_name(f"key of {kind}", field, cls.model_fields)
     if detail["type"] == "missing":
         return f"{name} is missing: it must be {allowed(cls, field)}"
     if detail["type"] == "literal_error":

@@ -222,7 +222,7 @@ def _why(error: requests.RequestException) -> str:
         return "timed out"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return "the connection broke"
-    return _first_line(error).rsplit(": ", 1)[-1].rstrip("\"')")
+    return str(error).rsplit(": ", 1)[-1].rstrip("\"')")
 
 
 def _first_line(error: Exception) -> str:

@@ -79,7 +79,7 @@ def spell(index: int) -> str:
     """Spell a word of the language; index 0 is `<eos>`.
 
     >>> [spell(index) for index in (0, 1, 2, 61)]
-    ['<eos>', 'biba', 'buba', 'bibe']
+    ['<eos>', 'biba', 'buba', 'bibi']
     """
     if index == 0:
         return EOS

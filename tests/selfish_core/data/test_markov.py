@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from itertools import islice, product
+from itertools import islice, pairwise, product
 
 import numpy as np
 import pytest
@@ -107,10 +107,11 @@ def test_what_is_drawn_follows_the_weights():
     moves_SS, speaks_SV = _matrices(TINY)
     moved = np.zeros_like(moves_SS)
     spoken = np.zeros_like(speaks_SV)
-    for (state, word), (after, _) in zip(drawn, drawn[1:], strict=False):
+    for (state, word), (after, _) in pairwise(drawn):
         moved[state, after] += 1
         spoken[state, word] += 1
     for counts, law in [*zip(moved, moves_SS, strict=True), *zip(spoken, speaks_SV, strict=True)]:
         assert counts[law == 0].sum() == 0
         possible = law > 0
-        assert stats.chisquare(counts[possible], counts.sum() * law[possible]).pvalue > 1e-3
+        if possible.sum() > 1:
+            assert stats.chisquare(counts[possible], counts.sum() * law[possible]).pvalue > 1e-3

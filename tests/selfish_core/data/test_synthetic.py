@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections import Counter
 from hashlib import sha256
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -90,9 +91,9 @@ def test_topics_last_for_many_lines():
         if len(states) == num_tokens:
             break
     topics = [place.topic for place in states if place.kind == "opener"]
-    changes = sum(a != b for a, b in zip(topics, topics[1:], strict=False))
+    changes = sum(a != b for a, b in pairwise(topics))
     assert changes / len(topics) == pytest.approx(1 / 20, abs=0.015)
-    assert all(a.topic == b.topic or a.kind == "<eos>" for a, b in zip(states, states[1:], strict=False))
+    assert all(a.topic == b.topic or a.kind == "<eos>" for a, b in pairwise(states))
 
 
 def test_the_state_space_is_small():
@@ -101,9 +102,9 @@ def test_the_state_space_is_small():
 
 @pytest.mark.parametrize("batch_size", [1, 7, 10])
 def test_best_log_probabilities_are_of_the_scored_tokens(corpus, batch_size):
-    rows_TB = batchify(corpus.test, batch_size)
+    rows_TB = batchify(corpus.test, batch_size).numpy()
     best_TB = corpus.best_log_probabilities("test", batch_size)
-    targets_TB = np.concatenate([y for _, y in segments(rows_TB, 35)])
+    targets_TB = np.concatenate([y.numpy() for _, y in segments(batchify(corpus.test, batch_size), 35)])
     assert best_TB.shape == targets_TB.shape
     assert best_TB.max() <= 0
     assert np.exp(-best_TB.mean()) == pytest.approx(40, abs=2)

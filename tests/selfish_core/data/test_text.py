@@ -130,9 +130,9 @@ def test_the_vocabulary_is_bounded(monkeypatch):
 @given(data=st.binary(max_size=40))
 def test_any_bytes_are_read_or_refused_in_one_line(data):
     try:
-        words = _words(data)
+        words, told = _words(data), ""
     except CorpusError as error:
-        assert "\n" not in str(error)
-    else:
-        assert words[-1] == "<eos>"
-        assert words.count("<eos>") == len(list(io.BytesIO(data.removeprefix(b"\xef\xbb\xbf"))))
+        words, told = [], str(error)
+    assert "\n" not in told
+    assert words or told
+    assert told or words.count("<eos>") == len(list(io.BytesIO(data.removeprefix(b"\xef\xbb\xbf"))))

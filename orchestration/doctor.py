@@ -1,0 +1,138 @@
+"""`selfish doctor`: versions, settings and their origins, and the health of everything that a sweep leans on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from orchestration.cluster import local_capacity
+from orchestration.settings import Settings, user_file, without_password
+from orchestration.terminal import amount, columns
+from orchestration.wanted import find_store
+from selfish_core.catalogue.corpora import CORPORA, SPLITS
+from selfish_core.errors import SelfishError
+
+PACKAGES = ("selfish", "torch", "ray", "mlflow", "optuna", "pandas", "numpy", "pydantic")
+LOW_DISK_BYTES = 2 * 10**9
+
+
+def examine(settings: Settings) -> dict[str, Any]:
+    """Look at everything; nothing is written, and what is not well is said under `problems`."""
+    store = _store(settings)
+    tracking = _tracking(settings)
+    disk = _disk(settings)
+    problems = [*store["problems"], *tracking["problems"], *disk["problems"]]
+    capacity = local_capacity()
+    return {
+        "is_well": not problems,
+        "problems": problems,
+        "versions": {"python": platform.python_version(), **_versions()},
+        "machine": {"system": platform.platform(), "cpus": capacity.cpu, "gpus": capacity.gpu},
+        "settings": {
+            name: {"value": without_password(setting.value) if setting.value else None, "origin": setting.origin}
+            for name, setting in settings.origins.items()
+        },
+        "user_file": {"path": str(user_file()), "is_there": user_file().is_file()},
+        "store": store,
+        "corpora": _corpora(settings),
+        "tracking": tracking,
+        "disk": disk,
+    }
+
+
+def examined_text(found: Mapping[str, Any]) -> str:
+    """Lay the findings out for people."""
+    settings = [[name, str(one["value"] or "–"), one["origin"]] for name, one in found["settings"].items()]
+    corpora = [
+        [name, "present" if one["is_there"] else "absent", one["path"] or "made when needed"]
+        for name, one in found["corpora"].items()
+    ]
+    store, tracking = found["store"], found["tracking"]
+    lines = [
+        "versions   " + ", ".join(f"{name} {version}" for name, version in found["versions"].items()),
+        f"machine    {found['machine']['system']}, {found['machine']['cpus']} CPUs, {found['machine']['gpus']} GPUs",
+        f"user file  {found['user_file']['path']} ({'read' if found['user_file']['is_there'] else 'absent'})",
+        "",
+        columns([["setting", "value", "from"], *settings]),
+        "",
+        columns([["corpus", "", ""], *corpora]),
+        "",
+        f"trial store  {'sound' if store['is_there'] and not store['problems'] else 'absent' if not store['is_there'] else 'damaged'}"
+        f": {store['num_trials']} trials, {store['num_sweeps']} sweeps",
+        f"MLflow       {tracking['state']}",
+        f"disk         {amount(found['disk']['num_free_bytes'])}B free at {found['disk']['path']}",
+        "",
+    ]
+    lines += [f"problem: {problem}" for problem in found["problems"]] or ["all is well"]
+    return "\n".join(lines)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _store(settings: Settings) -> dict[str, Any]:
+    nothing = {"path": str(settings.store), "is_there": False, "num_trials": 0, "num_sweeps": 0, "problems": []}
+    try:
+        store = find_store(settings)
+        if store is None:
+            return nothing
+        return {
+            **nothing,
+            "is_there": True,
+            "num_trials": len(store.keys()),
+            "num_sweeps": len(store.sweep_names()),
+            "problems": store.problems(),
+        }
+    except SelfishError as error:
+        return {**nothing, "is_there": True, "problems": [str(error)]}
+
+
+def _corpora(settings: Settings) -> dict[str, Any]:
+    folder = Path(settings.data or str(settings.origins["data"].value))
+    found: dict[str, Any] = {}
+    for name, row in CORPORA.items():
+        if not any(file.urls or file.member for file in row.files.values()):
+            found[name] = {"is_there": True, "path": None}
+            continue
+        is_there = all((folder / name / f"{split}.txt").is_file() for split in SPLITS)
+        found[name] = {"is_there": is_there, "path": str(folder / name)}
+    return found
+
+
+def _tracking(settings: Settings) -> dict[str, Any]:
+    """Reach MLflow once; a database that nothing was written to yet is no fault."""
+    from results.load import connect, explained, sqlite_path
+
+    uri = without_password(settings.tracking_uri)
+    try:
+        path = sqlite_path(settings.tracking_uri)
+        if path is not None and not path.exists():
+            return {"uri": uri, "state": f"no database yet at {path}; the first run makes it", "problems": []}
+        with explained(uri):
+            connect(settings.tracking_uri).search_experiments(max_results=1)
+    except SelfishError as error:
+        return {"uri": uri, "state": "not reachable", "problems": [without_password(str(error))]}
+    return {"uri": uri, "state": f"reachable at {uri}", "problems": []}
+
+
+def _disk(settings: Settings) -> dict[str, Any]:
+    place = settings.store
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    problems = [f"{place}: only {amount(free)}B of disk are free"] if free < LOW_DISK_BYTES else []
+    if not os.access(place, os.W_OK):
+        problems.append(f"{place}: cannot be written")
+    return {"path": str(place), "num_free_bytes": free, "problems": problems}

@@ -1,0 +1,100 @@
+"""`selfish train`: the missing trials one after another in this process, over the session that Ray's workers run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from orchestration import corpora
+from orchestration.job import first_line
+from orchestration.processes import Stopped
+from orchestration.settings import Settings
+from orchestration.terminal import count, say
+from orchestration.wanted import Wanted, label
+from selfish_core.catalogue.corpora import CorpusConfig
+from selfish_core.data.corpora import Corpus, load
+from selfish_core.errors import InterruptedRunError, SelfishError
+from selfish_core.records import Record
+from selfish_core.training.session import TrialSession
+from selfish_core.trial_store import TrialStore
+from sweeps.expand import Trial
+
+
+def train_trials(wanted: Wanted, trials: Sequence[Trial], store: TrialStore, settings: Settings, device: str) -> int:
+    """Train what is missing and return the exit code; a trial that fails does not keep the others from running.
+
+    Args:
+        wanted: the sweep, whose lock is held meanwhile.
+        trials: those of its trials that are meant.
+        store: the trial store.
+        settings: of the command.
+        device: `cpu`, `cuda` or `auto`.
+
+    Raises:
+        OwnedElsewhereError: when another process runs this sweep.
+        CorpusError: when a corpus is missing or damaged.
+        InterruptedRunError: when a stop was asked for; the running epoch is given up.
+    """
+    sweep = store.sweep(wanted.spec.name)
+    with sweep.owned():
+        missing = [trial for trial in trials if not _is_over(store, trial)]
+        if not missing:
+            say(f"all {count(len(trials), 'trial')} are answered; nothing to train")
+            return 0
+        corpora.verify({trial.key: trial.config for trial in missing}, settings)
+        sweep.save_spec(wanted.spec.text)
+        for trial in wanted.trials:
+            store.put(trial.config.to_dict(), trial.key)
+        try:
+            failed = [trial for trial in missing if not _train_one(trial, store, settings, device)]
+        except Stopped as stopped:
+            error = InterruptedRunError("stopped; the same command goes on from the last whole epoch")
+            error.exit_code = stopped.exit_code
+            raise error from None
+    if failed:
+        say(f"{count(len(failed), 'trial')} of {len(missing)} failed")
+    return 1 if failed else 0
+
+
+def _train_one(trial: Trial, store: TrialStore, settings: Settings, device: str) -> bool:
+    """Train one trial to its end and say whether that worked."""
+    name = f"{label(trial)} ({trial.key[:8]})"
+    torch.set_num_threads(max(1, int(trial.resources.cpu)))
+    try:
+        session = TrialSession(
+            trial.config,
+            epochs=trial.epochs,
+            corpus=_corpus(trial.config.corpus, settings.data),
+            stored=store.trial(trial.key),
+            device=device,
+            reason="train",
+        )
+        while not session.is_finished:
+            say(_epoch_line(name, session.step(), trial.epochs))
+        session.close()
+    except SelfishError as error:
+        say(f"error: {name}: {first_line(error)}")
+        return False
+    return True
+
+
+@lru_cache(maxsize=2)
+def _corpus(config: CorpusConfig, data: Path | None) -> Corpus:
+    """Read a text once for all trials that share it."""
+    return load(config, data, download=False)
+
+
+def _is_over(store: TrialStore, trial: Trial) -> bool:
+    stored = store.trial(trial.key)
+    records = stored.records() if stored.exists() else []
+    return len(records) >= trial.epochs or (bool(records) and records[-1].outcome == "diverged")
+
+
+def _epoch_line(name: str, record: Record, epochs: int) -> str:
+    if record.outcome == "diverged":
+        return f"{name}: epoch {record.epoch}/{epochs}: diverged: {record.message}"
+    speed = f"{record.timing.tokens_per_second:,.0f} tokens/s"
+    return f"{name}: epoch {record.epoch}/{epochs}: val perplexity {record.metrics['val_perplexity']:.2f}, {speed}"

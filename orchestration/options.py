@@ -1,0 +1,69 @@
+"""Options that several verbs share, and the settings that they make."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestration import settings as settings_module
+from orchestration.settings import Settings
+from selfish_core.errors import InputError, unknown_name
+
+FORMATS = ("text", "markdown", "latex", "csv", "json")
+"""How a table may be printed; `results.tables.render.FORMATS` has the same names, as a test asserts."""
+
+SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="A spec's file, or the name of a shipped sweep.")]
+StoreOption = Annotated[str | None, typer.Option("--store", metavar="DIR", help="Folder of the trial store.")]
+DataOption = Annotated[
+    str | None, typer.Option("--data", metavar="DIR", help="Folder of the corpora; nothing is downloaded then.")
+]
+TrackingOption = Annotated[
+    str | None, typer.Option("--tracking-uri", metavar="URI", help="Where MLflow keeps its runs.")
+]
+InsecureOption = Annotated[
+    bool, typer.Option("--insecure-tracking", help="Allow plain http to an MLflow on another machine.")
+]
+RayOption = Annotated[
+    str | None, typer.Option("--ray-address", metavar="ADDRESS", help="Join this Ray cluster instead of starting one.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+FormatOption = Annotated[str, typer.Option("--format", metavar="|".join(FORMATS), help="How the table is printed.")]
+
+
+def read_settings(
+    *,
+    store: str | None = None,
+    data: str | None = None,
+    tracking_uri: str | None = None,
+    ray_address: str | None = None,
+    insecure_tracking: bool = False,
+) -> Settings:
+    """Read the settings of one command from its flags, the environment and the user file."""
+    flags = {"store": store, "data": data, "tracking_uri": tracking_uri, "ray_address": ray_address}
+    return settings_module.read(flags, os.environ, is_insecure_tracking_allowed=insecure_tracking)
+
+
+def chosen_format(name: str, is_json: bool) -> str:
+    """Return the format of a table.
+
+    Raises:
+        InputError: when it is unknown.
+    """
+    if name not in FORMATS:
+        raise InputError(unknown_name("format", name, FORMATS))
+    return "json" if is_json else name
+
+
+def existing_folder(text: str) -> Path:
+    """Return the folder of a file that is to be written.
+
+    Raises:
+        InputError: when there is no such folder.
+    """
+    path = Path(text).expanduser().absolute()
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent}: there is no such folder")
+    return path

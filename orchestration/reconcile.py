@@ -1,0 +1,144 @@
+"""`selfish run`: wanted trials minus answered ones is what starts; twice is as good as once.
+
+The parent process holds the sweep's lock, shows progress and feeds MLflow; Ray lives in the driver (`supervise`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from orchestration import cluster, corpora
+from orchestration.job import Job
+from orchestration.monitor import Monitor, SweepProgress
+from orchestration.processes import Stopped, StopRequest
+from orchestration.settings import Settings
+from orchestration.supervise import Outcome, Surroundings, Watch, supervise
+from orchestration.terminal import count, say
+from orchestration.tracking import Projector, SweepView
+from orchestration.tracking_thread import ProjectorThread
+from orchestration.wanted import Wanted, log_file
+from selfish_core.errors import InterruptedRunError, TrackingError
+from selfish_core.trial_store import TrialStore
+
+log = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 30.0
+STOPPED_DRAIN_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """How a run ended.
+
+    Args:
+        failures: key -> one line, of the trials that ended with an exception.
+        num_missing: trials that are neither answered nor diverged.
+        is_tracked: whether MLflow shows all of it.
+    """
+
+    failures: Mapping[str, str]
+    num_missing: int
+    is_tracked: bool
+
+    @property
+    def exit_code(self) -> int:
+        """0 when every trial has its answer."""
+        return 1 if self.num_missing else 0
+
+
+def reconcile(wanted: Wanted, store: TrialStore, settings: Settings, *, must_track: bool = False) -> Reconciled:
+    """Bring a sweep's trials to their answers and MLflow up to date.
+
+    Args:
+        wanted: the sweep.
+        store: its trial store.
+        settings: of the command.
+        must_track: whether an MLflow that cannot be reached is an error.
+
+    Raises:
+        OwnedElsewhereError: at once, when another process runs this sweep.
+        CorpusError: when a corpus is missing or damaged.
+        ResourcesError: when a trial asks for more than there is.
+        InterruptedRunError: when a stop was asked for; says how to go on.
+        TrackingError: with `must_track`, when MLflow cannot be reached.
+    """
+    resources = wanted.spec.resources
+    if settings.ray_address is None:
+        cluster.check_fits(resources.cpu, resources.gpu, cluster.local_capacity(), "this machine")
+    progress = SweepProgress(store, wanted.labels, wanted.spec.epochs)
+    with store.sweep(wanted.spec.name).owned(), _explained_stop(wanted, progress):
+        missing = progress.missing()
+        if missing:
+            corpora.verify({trial.key: trial.config for trial in wanted.trials if trial.key in missing}, settings)
+        store.sweep(wanted.spec.name).save_spec(wanted.spec.text)
+        for trial in wanted.trials:
+            store.put(trial.config.to_dict(), trial.key)
+        projector = Projector(store, settings.tracking_uri)
+        if must_track:
+            projector.project([_view(wanted, is_live=bool(missing))])
+        with ProjectorThread(projector, [_view(wanted, is_live=bool(missing))]) as tracking:
+            outcome = _run(wanted, store, settings, progress) if missing else Outcome()
+            if not missing:
+                say(f"all {count(len(wanted.trials), 'trial')} are answered; nothing to run")
+            tracking.update([_view(wanted, failures=outcome.failures)])
+            is_tracked = tracking.drain(STOPPED_DRAIN_SECONDS if outcome.signal else DRAIN_SECONDS)
+        if outcome.signal:
+            raise Stopped(outcome.signal)
+    if must_track and not is_tracked:
+        raise TrackingError(f"MLflow at {projector.tracking_uri} does not show all trials; `selfish sync` tries again")
+    return Reconciled(outcome.failures, len(progress.missing()), is_tracked)
+
+
+def _run(wanted: Wanted, store: TrialStore, settings: Settings, progress: SweepProgress) -> Outcome:
+    """Run what is missing on Ray, in a driver of its own."""
+    configs = {trial.key: trial.config.to_dict() for trial in wanted.trials}
+    resources = wanted.spec.resources
+    missing = progress.missing()
+    say(f"{count(len(missing), 'trial')} of {len(configs)} to run; starting Ray")
+    log_path = log_file(store, wanted.spec.name)
+    with cluster.scratch() as folder, StopRequest() as stop, Monitor(progress) as monitor:
+        job = Job(
+            sweep=wanted.spec.name,
+            trials={key: configs[key] for key in missing},
+            epochs=wanted.spec.epochs,
+            cpu=resources.cpu,
+            gpu=resources.gpu,
+            store=str(store.path),
+            data=str(settings.data) if settings.data else None,
+            scratch=str(folder),
+            ray_address=settings.ray_address,
+        )
+        environment = cluster.environment(folder, os.environ, is_embedded=settings.ray_address is None)
+        watch = Watch(progress.missing, progress.num_epochs, monitor.tick, monitor.say)
+        outcome = supervise(job, watch, Surroundings(environment, log_path), stop)
+    for key, message in outcome.failures.items():
+        say(f"trial {wanted.labels[key]} ({key[:8]}) failed: {message}; log: {log_path}")
+    return outcome
+
+
+@contextmanager
+def _explained_stop(wanted: Wanted, progress: SweepProgress) -> Iterator[None]:
+    """Turn a stop into one line that says how to go on."""
+    try:
+        yield
+    except Stopped as stopped:
+        num_over = len(wanted.trials) - len(progress.missing())
+        error = InterruptedRunError(
+            f"stopped with {num_over} of {len(wanted.trials)} trials answered; the same command goes on from the last epoch"
+        )
+        error.exit_code = stopped.exit_code
+        raise error from None
+
+
+def _view(wanted: Wanted, *, is_live: bool = False, failures: Mapping[str, str] | None = None) -> SweepView:
+    return SweepView(
+        name=wanted.spec.name,
+        trials=wanted.trials,
+        description=wanted.spec.description,
+        is_live=is_live,
+        failures=failures or {},
+    )

@@ -1,0 +1,208 @@
+"""The supervisor: keeps a sweep's driver running until every trial is answered, failed, or a stop is asked for.
+
+What is done is read from the trial store, never from an exit code. A driver that dies is started again; three deaths in a
+row beyond the first, without one new epoch, end the sweep.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from orchestration import processes
+from orchestration.job import Event, Job, Refused, Started, TrialFailed, as_line, read_event
+from orchestration.processes import StopRequest
+from selfish_core.errors import InputError, SelfishError
+
+DRIVER = (sys.executable, "-P", "-m", "orchestration.driver")
+MAX_RESTARTS = 3
+"""Starts in a row, after the first, that bring no new epoch."""
+STOP_SECONDS = 5.0
+"""How long a driver has for an orderly end; with what else there is to do, a stop takes less than 10 s."""
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the supervisor looks at and calls.
+
+    Args:
+        missing: returns the keys of the job that are not answered yet, from the trial store.
+        num_epochs: returns the epochs that the job's trials have together, from the trial store.
+        tick: called a few times a second, e.g. to show progress.
+        say: takes a line for a person.
+    """
+
+    missing: Callable[[], Sequence[str]]
+    num_epochs: Callable[[], int]
+    tick: Callable[[], None] = lambda: None
+    say: Callable[[str], None] = lambda _line: None
+
+
+@dataclass
+class Outcome:
+    """How a sweep ended.
+
+    Args:
+        failures: key -> one line, of the trials that ended with an exception.
+        signal: that stopped it; 0 where none did.
+    """
+
+    failures: dict[str, str] = field(default_factory=dict)
+    signal: int = 0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a driver gets beside its job.
+
+    Args:
+        environment: its environment variables.
+        log: file that takes what it and Ray print.
+        command: that starts it.
+    """
+
+    environment: Mapping[str, str]
+    log: Path
+    command: Sequence[str] = DRIVER
+
+
+def supervise(job: Job, watch: Watch, surroundings: Surroundings, stop: StopRequest) -> Outcome:
+    """Run a job's trials in a child process until nothing is missing, or a stop is asked for.
+
+    Args:
+        job: what to run; the trials that are answered or have failed are left out at each start.
+        watch: the trial store's side of it.
+        surroundings: of the driver.
+        stop: already entered.
+
+    Raises:
+        InputError: when the driver refuses the job, e.g. for resources that are not there.
+        SelfishError: when the driver keeps dying without getting on.
+    """
+    outcome = Outcome()
+    num_deaths = 0
+    processes.adopt_orphans()
+    while not stop.signal and (keys := [key for key in watch.missing() if key not in outcome.failures]):
+        before = watch.num_epochs()
+        part = job.model_copy(update={"trials": {key: job.trials[key] for key in keys}})
+        failures = _run_driver(part, watch, surroundings, stop)
+        outcome.failures.update(failures)
+        if stop.signal or failures or not watch.missing():
+            num_deaths = 0
+            continue
+        num_deaths = 1 if watch.num_epochs() > before else num_deaths + 1
+        if num_deaths > MAX_RESTARTS:
+            raise SelfishError(
+                f"the driver died {num_deaths} times in a row without a new epoch: see {surroundings.log}"
+            )
+        watch.say(f"the driver died; starting it again ({num_deaths} of {MAX_RESTARTS}), log: {surroundings.log}")
+    outcome.signal = stop.signal
+    return outcome
+
+
+def _run_driver(job: Job, watch: Watch, surroundings: Surroundings, stop: StopRequest) -> dict[str, str]:
+    """Run one driver to its end and return the trials that failed in it."""
+    spared = {process.pid for process in processes.descendants()}
+    driver = _Driver(job, surroundings)
+    failures: dict[str, str] = {}
+    try:
+        while driver.is_alive() and not stop.wait(POLL_SECONDS):
+            _take(driver.events(), failures, watch)
+            watch.tick()
+        if driver.is_alive():
+            driver.stop(stop)
+    finally:
+        driver.end()
+        processes.end_descendants(spared)
+    _take(driver.events(), failures, watch)
+    watch.tick()
+    return failures
+
+
+def _take(events: Sequence[Event], failures: dict[str, str], watch: Watch) -> None:
+    for event in events:
+        if isinstance(event, Refused):
+            raise (InputError if event.exit_code == InputError.exit_code else SelfishError)(event.message)
+        if isinstance(event, TrialFailed):
+            failures[event.key] = event.message
+        if isinstance(event, Started):
+            watch.say(f"Ray is up with {event.cpu:g} CPUs")
+
+
+class _Driver:
+    """One child process: its job goes in by stdin, which stays open; its events come out by stdout."""
+
+    def __init__(self, job: Job, surroundings: Surroundings) -> None:
+        with _open_log(surroundings.log) as log:
+            self._process = subprocess.Popen(
+                list(surroundings.command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=dict(surroundings.environment),
+                start_new_session=True,
+            )
+        self._queue: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
+        self._reader.start()
+        self._writer = threading.Thread(target=self._write, args=(as_line(job),), daemon=True)
+        self._writer.start()
+
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def events(self) -> list[Event]:
+        """Return the events that have come since the last call."""
+        found = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                found.append(self._queue.get_nowait())
+        return found
+
+    def stop(self, stop: StopRequest) -> None:
+        """Ask for an orderly end and wait for it; not at all once a second stop was asked for."""
+        self._process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + STOP_SECONDS
+        while self.is_alive() and not stop.is_urgent and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS / 2)
+
+    def end(self) -> None:
+        """Make sure that it is gone and that all it said has been read."""
+        if self.is_alive():
+            self._process.kill()
+        self._process.wait()
+        self._reader.join(timeout=2)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+    def _read(self, pipe: IO[bytes]) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            for line in pipe:
+                with contextlib.suppress(ValueError):
+                    self._queue.put(read_event(line))
+
+    def _write(self, line: bytes) -> None:
+        pipe = self._process.stdin
+        with contextlib.suppress(OSError, ValueError):
+            if pipe is not None:
+                pipe.write(line)
+                pipe.flush()
+
+
+def _open_log(path: Path) -> IO[bytes]:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    return os.fdopen(descriptor, "ab")

@@ -1,0 +1,69 @@
+"""What people read in MLflow: the names of runs and the notes above experiments, sweeps and trials."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from results.aggregate import TrialLike
+
+IN_EVERY_NAME = ("method", "sparsity", "sparsity.level", "seed")
+
+
+class Pointed(Protocol):
+    """A trial that knows its place in the sweep."""
+
+    @property
+    def point(self) -> Mapping[str, Any]:
+        """Axis field -> value."""
+
+
+def run_name(trial: TrialLike) -> str:
+    """Name a trial's run by what a reader looks for, e.g. `selfish 0.67 seed 2`; other axes follow as `field=value`."""
+    flat = trial.config.flat()
+    level = flat.get("sparsity.level", 0.0)
+    parts = [str(flat.get("method", "trial"))]
+    if level:
+        parts.append(f"{level:g}" if isinstance(level, float) else str(level))
+    parts.append(f"seed {flat.get('seed', 0)}")
+    point: Mapping[str, Any] = getattr(trial, "point", {})
+    parts += [f"{field.rpartition('.')[2]}={point[field]}" for field in sorted(point) if field not in IN_EVERY_NAME]
+    return " ".join(parts)
+
+
+def experiment_note(path: str) -> str:
+    """Say what an experiment shows and where to start."""
+    return (
+        "Trials of the sweep service **Selfish**: dynamic sparse training of recurrent language models.\n\n"
+        "- Each **sweep** is one parent run; its trials are nested below it, one run per trial.\n"
+        "- **Chart view** shows curves by epoch: `val_perplexity`, `sparsity`, `gate_density.<layer>.<gate>` "
+        "(the share of a gate's weights that is active).\n"
+        "- Search with e.g. ``params.method = 'selfish' and metrics.sparsity > 0.6`` or ``tags.state = 'diverged'``.\n"
+        f"- MLflow is a view; what counts is the trial store `{path}`. `selfish sync --rebuild` makes the view anew.\n"
+    )
+
+
+def sweep_note(name: str, description: str, states: Mapping[str, str]) -> str:
+    """Say what a sweep is, how far it is, and how to get its table."""
+    counts = Counter(states.values())
+    progress = ", ".join(f"{counts[state]} {state}" for state in sorted(counts))
+    return (
+        f"**Sweep {name}**: {description or 'no description'}\n\n"
+        f"{len(states)} trials: {progress or 'none yet'}.\n\n"
+        "Expand this run to see its trials; open the **Chart view** for curves by epoch.\n\n"
+        f"Table: `selfish table {name}`\n"
+    )
+
+
+def trial_note(trial: TrialLike, state: str, num_epochs: int, epochs: int, message: str) -> str:
+    """Say what a trial is and how it went."""
+    flat = trial.config.flat()
+    lines = [
+        f"**{run_name(trial)}** on `{flat.get('corpus.name', '?')}` with `{flat.get('architecture.name', '?')}`: "
+        f"{state}, {num_epochs} of {epochs} epochs.",
+        f"\n`selfish show {trial.key[:12]}` prints its records.",
+    ]
+    if message:
+        lines.append(f"\n> {message}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,90 @@
+"""`selfish run` and `selfish train`: bring a sweep's trials to their answers, on Ray or in this process."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from orchestration.options import (
+    DataOption,
+    FormatOption,
+    InsecureOption,
+    JsonOption,
+    RayOption,
+    SpecArgument,
+    StoreOption,
+    TrackingOption,
+    chosen_format,
+    read_settings,
+)
+
+
+def run(
+    spec: SpecArgument,
+    store: StoreOption = None,
+    data: DataOption = None,
+    tracking_uri: TrackingOption = None,
+    ray_address: RayOption = None,
+    require_tracking: Annotated[
+        bool, typer.Option("--require-tracking", help="An MLflow that cannot be reached is an error.")
+    ] = False,
+    insecure_tracking: InsecureOption = False,
+    format_name: FormatOption = "text",
+    as_json: JsonOption = False,
+) -> int:
+    """Run the trials of a sweep that have no answer yet, then print its table; running it again is safe."""
+    from orchestration import wanted
+    from orchestration.terminal import answer, count, say
+
+    chosen = chosen_format(format_name, as_json)
+    settings = read_settings(
+        store=store, data=data, tracking_uri=tracking_uri, ray_address=ray_address, insecure_tracking=insecure_tracking
+    )
+    sweep = wanted.load(spec)
+    from orchestration.reconcile import reconcile
+
+    found = wanted.open_store(settings)
+    done = reconcile(sweep, found, settings, must_track=require_tracking)
+    from orchestration.tables import render_table
+
+    answer(render_table(sweep, found, settings, chosen))
+    if done.num_missing:
+        say(f"{count(done.num_missing, 'trial')} of {len(sweep.trials)} without an answer, {len(done.failures)} failed")
+    say(f"browse it: {_ui_line(store, tracking_uri)}")
+    return done.exit_code
+
+
+def train(
+    spec: SpecArgument,
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="KEY_PREFIX", help="Only trials whose key starts like this.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", metavar="cpu|cuda|auto", help="Where to train.")] = "auto",
+    store: StoreOption = None,
+    data: DataOption = None,
+) -> int:
+    """Run a sweep's missing trials one after another in this process, without Ray or MLflow."""
+    from orchestration import wanted
+    from selfish_core.errors import InputError, unknown_name
+
+    if device not in ("cpu", "cuda", "auto"):
+        raise InputError(unknown_name("device", device, ("cpu", "cuda", "auto")))
+    settings = read_settings(store=store, data=data)
+    sweep = wanted.load(spec)
+    chosen = [trial for trial in sweep.trials if trial.key.startswith(only or "")]
+    if not chosen:
+        raise InputError(
+            f"no trial of {sweep.spec.name} has a key that starts with {only!r}: `selfish plan` shows them"
+        )
+    from orchestration.in_process import train_trials
+
+    return train_trials(sweep, chosen, wanted.open_store(settings), settings, device)
+
+
+def _ui_line(store: str | None, tracking_uri: str | None) -> str:
+    """Return the command that opens the UI on what this command wrote."""
+    import shlex
+
+    flags = (("--store", store), ("--tracking-uri", tracking_uri))
+    return " ".join(["selfish ui", *(f"{flag} {shlex.quote(value)}" for flag, value in flags if value is not None)])

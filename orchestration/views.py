@@ -1,0 +1,25 @@
+"""What MLflow is to show of a whole trial store: every sweep by its newest spec, then the trials that no sweep wants."""
+
+from __future__ import annotations
+
+from orchestration.tracking import SweepView
+from orchestration.wanted import load_saved, stored_wishes
+from selfish_core.errors import OwnedElsewhereError
+from selfish_core.trial_store import TrialStore
+
+
+def stored_views(store: TrialStore) -> list[SweepView]:
+    """Return the views of all that is stored; a sweep that runs now is live."""
+    views = []
+    shown: set[str] = set()
+    for name in store.sweep_names():
+        wanted = load_saved(store, name)
+        if wanted is not None:
+            views.append(SweepView(name, wanted.trials, wanted.spec.description, is_live=_is_live(store, name)))
+            shown.update(trial.key for trial in wanted.trials)
+    rest = stored_wishes(store, [key for key in store.keys() if key not in shown])
+    return [*views, SweepView("", rest)] if rest else views
+
+
+def _is_live(store: TrialStore, name: str) -> bool:
+    return store.sweep(name).is_owned()

@@ -1,0 +1,28 @@
+"""The tidy frame straight from the trial store: no database, no server, no mlflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from results.frames import EpochRow, tidy
+from selfish_core.trial_store import TrialStore
+
+
+def load_records(store: TrialStore, keys: Iterable[str]) -> pd.DataFrame:
+    """Return the tidy frame of the trials with these keys.
+
+    Args:
+        store: the trial store.
+        keys: content keys in any order; those that the store does not hold give no rows.
+
+    Raises:
+        CorruptFileError: when a record fails its checksum.
+    """
+    rows: list[EpochRow] = []
+    for key in sorted(set(keys)):
+        trial = store.trial(key)
+        if trial.exists():
+            rows += [EpochRow(key, record.epoch, record.outcome, record.metrics) for record in trial.records()]
+    return tidy(rows)

@@ -1,0 +1,120 @@
+"""The JSON Schema of a spec, for editors and other programs, made from the classes that read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from selfish_core.catalogue.methods import METHODS
+from selfish_core.config import HEAD_FIELDS
+from selfish_core.resolve import SECTION_CLASSES, field_paths
+from sweeps.parts import MAX_CPUS, MAX_DESCRIPTION, MAX_EPOCHS, MAX_GPUS, NAME, TABLE_METRICS
+
+SEED = {"type": "integer", "minimum": 0, "exclusiveMaximum": 2**31}
+METHOD = {"enum": sorted(METHODS), "description": "a published method; its parts may be overridden under sparsity"}
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a spec's YAML."""
+    fields = {name: _field(path) for name, path in field_paths().items()}
+    axes = {name: schema for name, schema in fields.items() if name != "seed"}
+    columns = {name: {"type": "array", "minItems": 1, "items": schema} for name, schema in axes.items()}
+    field_name = {"enum": sorted(fields)}
+    block = {
+        "grid": _mapping(columns, "every combination of these values", minimum=1),
+        "zip": _mapping(columns, "values side by side, lists equally long", minimum=1),
+        "list": {"type": "array", "minItems": 1, "items": _mapping(axes, "one point", minimum=1)},
+    }
+    properties = {
+        "name": {"type": "string", "pattern": rf"^(?!.*\.\.){NAME.pattern}$"},
+        "description": {"type": "string", "maxLength": MAX_DESCRIPTION, "description": "one line"},
+        "base": _mapping(
+            {"method": METHOD, **{name: _section(name) for name in SECTION_CLASSES}}, "what all trials share"
+        ),
+        "epochs": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MAX_EPOCHS,
+            "description": "to which every trial is trained",
+        },
+        "axes": {
+            "type": "array",
+            "minItems": 1,
+            "items": _mapping(block, "the product of grid, zip and list", minimum=1),
+            "description": "blocks whose points follow one another",
+        },
+        "exclude": {
+            "type": "array",
+            "items": _mapping(fields, "leaves out every trial that agrees with all of it", minimum=1),
+        },
+        "seeds": {"type": "array", "minItems": 1, "items": SEED},
+        "resources": _mapping(
+            {
+                "cpu": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": MAX_CPUS,
+                    "description": "cores and threads of one trial",
+                },
+                "gpu": {
+                    "type": "number",
+                    "minimum": 0,
+                    "maximum": MAX_GPUS,
+                    "description": "a share of one, or a whole number",
+                },
+            },
+            "what one trial uses",
+        ),
+        "table": _mapping(
+            {"rows": field_name, "columns": field_name, "metric": {"enum": list(TABLE_METRICS)}},
+            "what the sweep's table shows",
+        ),
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Selfish sweep",
+        **_mapping(properties, "one sweep: base, axes and seeds make its trials"),
+        "required": ["name", "epochs", "seeds"],
+    }
+
+
+def _mapping(properties: Mapping[str, Any], description: str, *, minimum: int = 0) -> dict[str, Any]:
+    schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "description": description,
+        "properties": dict(properties),
+    }
+    return {**schema, "minProperties": minimum} if minimum else schema
+
+
+def _section(section: str) -> dict[str, Any]:
+    """A section of the base: its fields, none of them required, or its head field's value alone."""
+    options = [_fields_of(section, name) for name in _distinct_names(section)]
+    if section in HEAD_FIELDS:
+        options.append(_field((section, HEAD_FIELDS[section])))
+    return options[0] if len(options) == 1 else {"anyOf": options}
+
+
+def _distinct_names(section: str) -> list[str]:
+    """One name for each class of a section."""
+    return list({cls: name for name, cls in SECTION_CLASSES[section].items()}.values())
+
+
+def _fields_of(section: str, name: str) -> dict[str, Any]:
+    cls = SECTION_CLASSES[section][name]
+    return _mapping(cls.model_json_schema()["properties"], (cls.__doc__ or "").partition("\n")[0])
+
+
+def _field(path: tuple[str, ...]) -> dict[str, Any]:
+    """The values of one field, in whichever class of its section."""
+    if path == ("method",):
+        return METHOD
+    if path == ("seed",):
+        return SEED
+    section, name = path
+    if name == "name":
+        return {"enum": sorted(SECTION_CLASSES[section])}
+    found = [cls.model_json_schema()["properties"].get(name) for cls in SECTION_CLASSES[section].values()]
+    options = [schema for index, schema in enumerate(found) if schema is not None and schema not in found[:index]]
+    return options[0] if len(options) == 1 else {"anyOf": options}

@@ -1,0 +1,136 @@
+"""A sweep's spec: from its YAML file to frozen data, or to one line for everything that is wrong with it.
+
+What can be said of a single value or field is said here; what several of them mean together, for one trial, in
+`sweeps.expand`. A spec names data only: there is no key that names code.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from selfish_core.errors import InputError, unknown_name
+from sweeps.axes import Block, Point
+from sweeps.parts import KEYS, NAME, TABLE_METRICS, PartsReader, Resources, Table
+from sweeps.schema import json_schema
+from sweeps.yaml_reader import MAX_BYTES, Document, Findings, read
+
+__all__ = ["TABLE_METRICS", "Resources", "Spec", "Table", "json_schema", "load", "parse", "shipped"]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One sweep, as its file says it.
+
+    Args:
+        path: the file.
+        text: its bytes.
+        document: its plain data, with the line of every value.
+        name: of the sweep, `[A-Za-z0-9][A-Za-z0-9._-]{0,127}` without `..`.
+        description: one line.
+        epochs: to which every trial is trained, ≥ 1.
+        base: sections that all trials share; a section given as a scalar stands as its head field.
+        axes: blocks whose points follow one another; without any, there is one point.
+        exclude: points that leave out every trial which agrees with all of one's settings.
+        seeds: of each point's trials, no two equal.
+        resources: of one trial.
+        table: what to show.
+        notes: what a user should know that is no error.
+    """
+
+    path: Path
+    text: bytes
+    document: Document
+    name: str
+    description: str
+    epochs: int
+    base: Mapping[str, Any]
+    axes: tuple[Block, ...]
+    exclude: tuple[Point, ...]
+    seeds: tuple[int, ...]
+    resources: Resources
+    table: Table
+    notes: tuple[str, ...]
+
+
+def shipped() -> dict[str, Path]:
+    """Return the sweeps that come with Selfish, by name."""
+    return {path.stem: path for path in sorted(Path(__file__).parent.glob("*.yaml"))}
+
+
+def load(name_or_path: str | Path) -> Spec:
+    """Read a spec and check every value in it.
+
+    Args:
+        name_or_path: a YAML file, or the name of a shipped sweep.
+
+    Raises:
+        InputError: when there is no such file or sweep.
+        ProblemsError: with one line, `file:line: …`, for each thing that is wrong.
+    """
+    given = str(name_or_path)
+    path = Path(given)
+    sweeps = shipped()
+    if given in sweeps:
+        path = sweeps[given]
+    elif NAME.fullmatch(given) and not given.endswith((".yaml", ".yml")) and not path.exists():
+        raise InputError(f"{unknown_name('sweep', given, sweeps)} (or give the path of a YAML file)")
+    return parse(_read_file(path), path)
+
+
+def parse(data: bytes, path: Path) -> Spec:
+    """Read a spec from its bytes.
+
+    Args:
+        data: the whole file.
+        path: what messages call it, and where relative paths in it start.
+
+    Raises:
+        ProblemsError: with one line, `file:line: …`, for each thing that is wrong.
+    """
+    document = read(data, _printable(str(path)))
+    findings = Findings(document)
+    reader = PartsReader(document.data, findings)
+    spec = Spec(
+        path=path,
+        text=data,
+        document=document,
+        name=reader.name(),
+        description=reader.description(),
+        epochs=reader.epochs(),
+        base=reader.base(),
+        axes=reader.axes(),
+        exclude=reader.exclude(),
+        seeds=reader.seeds(),
+        resources=reader.resources(),
+        table=reader.table(),
+        notes=reader.notes(),
+    )
+    reader.refuse_unknown((), KEYS)
+    findings.raise_if_any()
+    return spec
+
+
+def _read_file(path: Path) -> bytes:
+    """Read a regular file, one byte more than a spec may have at most."""
+    where = _printable(str(path))
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"{where}: cannot be read: {reason}") from None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InputError(f"{where}: cannot be read: a spec is a regular file")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)

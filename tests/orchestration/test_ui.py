@@ -1,0 +1,75 @@
+"""`selfish ui` with MLflow's own server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import requests
+
+from orchestration import ui
+from orchestration.tracking import Projector, SweepView
+from results.load import load
+from results.load_records import load_records
+from selfish_core.errors import InputError, TrackingError
+from selfish_core.trial_store import TrialStore
+
+
+def test_serves_the_experiment_until_ctrl_c(store: TrialStore, tracking_uri: str, make_trial: Any, fill: Any) -> None:
+    trials = [make_trial("static", 0.5, seed) for seed in (1, 2)]
+    for trial in trials:
+        fill(store, trial, 3)
+    projector = Projector(store, tracking_uri)
+    projector.project([SweepView("quick", trials)])
+    told: list[str] = []
+    seen: dict[str, Any] = {}
+
+    def report(line: str) -> None:
+        told.append(line)
+        if "Ctrl-C" in line:
+            base = told[0].split()[-1].split("/#")[0]
+            seen["page"] = requests.get(base, timeout=10).status_code
+            seen["foreign"] = requests.get(base, headers={"Host": "evil.example"}, timeout=10).status_code
+            seen["frame"] = load(base, projector.experiment, [trial.key for trial in trials])
+            Projector(store, base).project([SweepView("quick", trials)])
+            threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    assert ui.run_ui(tracking_uri, projector.experiment, report) == 0
+    assert (seen["page"], seen["foreign"]) == (200, 403)
+    pd.testing.assert_frame_equal(seen["frame"], load_records(store, [trial.key for trial in trials]), check_exact=True)
+    assert f"/#/experiments/{projector.experiment_id}/runs?orderByKey=metrics.%60val_perplexity%60" in told[0]
+    port = int(told[0].split("127.0.0.1:")[1].split("/")[0])
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0, "the server outlives its command"
+
+
+def test_command_is_for_loopback_only() -> None:
+    words = ui.server_command("postgresql://db/mlflow", 5123)
+    assert words[words.index("--host") + 1] == "127.0.0.1"
+    assert words[words.index("--workers") + 1] == "1"
+    assert ui.SERVER_ENVIRONMENT["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+
+
+def test_database_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no MLflow database"):
+        ui.run_ui(f"sqlite:///{tmp_path}/none.db", "x", print)
+
+
+def test_server_that_dies_says_why(tracking_uri: str) -> None:
+    command = [sys.executable, "-c", "import sys; sys.exit('the port is cursed')"]
+    with pytest.raises(TrackingError, match="the port is cursed"):
+        ui.run_ui(tracking_uri, "x", print, command=command)
+
+
+def test_port_in_use_is_passed_over() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        wanted = taken.getsockname()[1]
+        assert ui.free_port(wanted) != wanted
+    assert ui.free_port(wanted) == wanted
