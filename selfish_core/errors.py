@@ -103,21 +103,22 @@ class InterruptedRunError(SelfishError):
     exit_code = 130
 
 
-def unknown_name(kind: str, got: object, known: Iterable[str], *, also: Iterable[str] = ()) -> str:
+def unknown_name(kind: str, got: object, known: Iterable[str], *, of: str = "", also: Iterable[str] = ()) -> str:
     """Say that a name is unknown, list the known ones and offer the nearest.
 
     Args:
         kind: what it should name.
         got: the name.
         known: the names to list.
+        of: what has these names, where `kind` alone does not say it.
         also: names that may be offered too, but are too many to list.
 
     >>> unknown_name("regrowth", "randm", ["random", "gradient"])
     "unknown regrowth 'randm': known are gradient, random; did you mean 'random'?"
     """
     names = sorted(known)
-    text = f"unknown {kind} {shown(got)}: known are {', '.join(names)}"
-    candidates = [*names, *also]
+    text = f"unknown {kind} {shown(got)}{f' of {of}' if of else ''}: known are {', '.join(names)}"
+    candidates = [*names, *also] if isinstance(got, str) else []
     inner = [name for name in candidates if name.rpartition(".")[2] == got]
     near = inner or difflib.get_close_matches(str(got), candidates, n=1)
     return f"{text}; did you mean {near[0]!r}?" if near else text

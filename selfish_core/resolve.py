@@ -205,7 +205,7 @@ def _field_problem(section: str, cls: type[BaseModel], field: str, value: object
 
 def _explain_one(name: str, field: str, cls: type[BaseModel], detail: ErrorDetails, kind: str) -> str:
     if detail["type"] == "extra_forbidden":
-        return unknown_name(f"key of {kind}", field, cls.model_fields)
+        return unknown_name("key", field, cls.model_fields, of=kind)
     if detail["type"] == "missing":
         return f"{name} is missing: it must be {allowed(cls, field)}"
     if detail["type"] == "literal_error":

@@ -119,7 +119,7 @@ class AttemptHeader(StoredModel):
     def is_ordered(self) -> bool:
         """Whether the chain's attempts and epochs grow."""
         links = [*self.chain, CheckpointRef(self.attempt, self.first_epoch)]
-        return all(a.attempt < b.attempt and 0 < a.epoch < b.epoch for a, b in itertools.pairwise(links))
+        return all(0 < a.attempt < b.attempt and 0 < a.epoch < b.epoch for a, b in itertools.pairwise(links))
 
 
 class SealedRecords(StoredModel):

@@ -107,9 +107,13 @@ class Training:
         """Every parameter by name, a tied one once."""
         return dict(self.model.named_parameters())
 
-    def run_epoch(self) -> EpochResult:
-        """Train one epoch, evaluate, test the trigger, update the masks (paper.md 1.1)."""
-        epoch = Epoch()
+    def run_epoch(self, epoch: Epoch | None = None) -> EpochResult:
+        """Train one epoch, evaluate, test the trigger, update the masks.
+
+        Args:
+            epoch: gathers what single steps showed, for a caller who wants to see them.
+        """
+        epoch = Epoch() if epoch is None else epoch
         try:
             self._train(epoch)
             losses = self._evaluate()

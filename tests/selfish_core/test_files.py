@@ -59,7 +59,7 @@ BAD_NAMES = [
 ]
 
 
-@pytest.fixture()
+@pytest.fixture
 def storage(tmp_path: Path) -> LocalStorage:
     return LocalStorage(tmp_path / "root")
 
