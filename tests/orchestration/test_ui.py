@@ -44,7 +44,10 @@ def test_serves_the_experiment_until_ctrl_c(store: TrialStore, tracking_uri: str
     assert ui.run_ui(tracking_uri, projector.experiment, report) == 0
     assert (seen["page"], seen["foreign"]) == (200, 403)
     pd.testing.assert_frame_equal(seen["frame"], load_records(store, [trial.key for trial in trials]), check_exact=True)
-    assert f"/#/experiments/{projector.experiment_id}/runs?orderByKey=metrics.%60val_perplexity%60" in told[0]
+    assert [line.split(":")[0] for line in told[:3]] == ["Sweeps", "Best trials", "Curves"]
+    pages = f"/#/experiments/{projector.experiment_id}/runs?workflowType=machine_learning"
+    assert all(pages in line for line in told[:3])
+    assert "orderByKey=metrics.%60val_perplexity%60&orderByAsc=true" in told[1]
     port = int(told[0].split("127.0.0.1:")[1].split("/")[0])
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0, "the server outlives its command"

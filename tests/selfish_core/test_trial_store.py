@@ -30,9 +30,16 @@ from selfish_core.trial_store import Attempt, CheckpointRef, StoredTrial, TrialS
 KEY = "0123456789abcdef"
 
 
+class Unsynced(SystemCalls):
+    """Does everything but wait for the disk."""
+
+    def sync(self, descriptor: int) -> None:
+        pass
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> TrialStore:
-    return TrialStore.open(tmp_path / "store")
+    return TrialStore.open_in(LocalStorage(tmp_path / "store", Unsynced()))
 
 
 @pytest.fixture

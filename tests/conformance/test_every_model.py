@@ -1,0 +1,76 @@
+"""Every architecture: its module has exactly the parameters that the catalogue says, and its gates are where it says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from selfish_core.catalogue.architectures import ARCHITECTURES
+from selfish_core.models.build import MODELS, build
+
+SIZES: dict[str, list[dict[str, Any]]] = {
+    "stacked_lstm": [
+        {"num_layers": 1, "hidden_size": 5, "embedding_size": 7},
+        {"num_layers": 3, "hidden_size": 6, "embedding_size": 4, "dropout": 0.0},
+        {"num_layers": 2, "hidden_size": 6, "embedding_size": 6, "is_tied": True},
+    ],
+}
+CASES = [(name, sizes) for name in ARCHITECTURES for sizes in SIZES[name]]
+
+
+def make(name: str, sizes: dict[str, Any], seed: int = 1) -> torch.nn.Module:
+    config = ARCHITECTURES[name].config(name=name, **sizes)
+    return build(config, 11, torch.Generator().manual_seed(seed))
+
+
+def test_catalogue_and_code_name_the_same_architectures() -> None:
+    assert ARCHITECTURES.keys() == MODELS.keys() == SIZES.keys()
+
+
+@pytest.mark.parametrize(("name", "sizes"), CASES)
+def test_parameters_are_those_of_the_catalogue(name: str, sizes: dict[str, Any]) -> None:
+    config = ARCHITECTURES[name].config(name=name, **sizes)
+    told = [(shape.name, shape.shape) for shape in ARCHITECTURES[name].shapes(config, 11)]
+    built = [(key, tuple(weight.shape)) for key, weight in make(name, sizes).named_parameters()]
+    assert sorted(told) == sorted(built)
+    for shape in ARCHITECTURES[name].shapes(config, 11):
+        assert shape.shape[0] % len(shape.gates) == 0
+        assert shape.is_maskable == ("bias" not in shape.name)
+
+
+@pytest.mark.parametrize(("name", "sizes"), CASES)
+def test_a_text_in_two_segments_gives_the_same_logits_as_in_one(name: str, sizes: dict[str, Any]) -> None:
+    model = make(name, sizes)
+    words = torch.randint(0, 11, (9, 3), generator=torch.Generator().manual_seed(2))
+    whole, _ = model(words, model.initial_state(3))
+    first, state = model(words[:4], model.initial_state(3))
+    second, _ = model(words[4:], state)
+    assert whole.shape == (9, 3, 11)
+    torch.testing.assert_close(torch.cat([first, second]), whole)
+
+
+@pytest.mark.parametrize(("name", "sizes"), CASES)
+def test_dropout_comes_from_the_generator_that_is_passed_in(name: str, sizes: dict[str, Any]) -> None:
+    model = make(name, sizes)
+    words = torch.zeros(4, 2, dtype=torch.long)
+
+    def logits(seed: int | None) -> torch.Tensor:
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        return model(words, model.initial_state(2), generator)[0]
+
+    torch.manual_seed(0)
+    one = logits(1)
+    torch.manual_seed(9)
+    assert torch.equal(one, logits(1))
+    assert torch.equal(logits(None), logits(None))
+    has_dropout = sizes.get("dropout") != 0.0
+    assert torch.equal(one, logits(2)) != has_dropout
+
+
+@pytest.mark.parametrize(("name", "sizes"), CASES)
+def test_same_seed_same_weights(name: str, sizes: dict[str, Any]) -> None:
+    one, same, other = make(name, sizes, 1), make(name, sizes, 1), make(name, sizes, 2)
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), same.parameters(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))

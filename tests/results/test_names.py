@@ -1,0 +1,36 @@
+"""Values that MLflow cannot hold, as the text of a tag."""
+
+from __future__ import annotations
+
+import math
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from results.names import decode_inexact, encode_inexact, is_exact_in_mlflow
+
+INEXACT = st.sampled_from([math.nan, math.inf, -math.inf, -0.0])
+
+
+@given(st.dictionaries(st.integers(0, 200), INEXACT))
+def test_round_trip(values: dict[int, float]) -> None:
+    read = decode_inexact(encode_inexact(values.items()))
+    assert {step: struct.pack("d", value) for step, value in read.items()} == {
+        step: struct.pack("d", value) for step, value in values.items()
+    }
+
+
+@pytest.mark.parametrize("text", ["x", "nan", "nan@", "nan@x", "+inf@1-999999999999", ",", "1@2@3"])
+def test_other_text_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        decode_inexact(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_exact"),
+    [(0.0, True), (-0.0, False), (math.nan, False), (math.inf, False), (5e-324, True), (1.7976931348623157e308, True)],
+)
+def test_what_mlflow_keeps(value: float, is_exact: bool) -> None:
+    assert is_exact_in_mlflow(value) is is_exact
