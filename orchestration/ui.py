@@ -12,10 +12,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import requests
 
@@ -33,6 +34,18 @@ SERVER_ENVIRONMENT = {
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
 }
 """Without the first, eight more processes start and take 1.5 GB."""
+
+TRAINING_PAGES = {"workflowType": "machine_learning"}
+"""Without it MLflow opens its pages for language agents, whatever the experiment's kind."""
+
+BEST_FIRST = {"orderByKey": "metrics.`val_perplexity`", "orderByAsc": "true"}
+
+VIEWS: dict[str, dict[str, str]] = {
+    "sweeps": {},
+    "trials": BEST_FIRST,
+    "curves": {**BEST_FIRST, "compareRunsMode": "CHART"},
+}
+"""MLflow folds trials below their sweep only while nothing is sorted by a metric."""
 
 
 def server_command(tracking_uri: str, port: int) -> list[str]:
@@ -54,11 +67,16 @@ def server_command(tracking_uri: str, port: int) -> list[str]:
     ]
 
 
-def experiment_link(base: str, experiment_id: str, *, is_chart: bool = False) -> str:
-    """Return the address of an experiment's runs, the best validation perplexity first, as a table or as charts."""
-    order = f"orderByKey={quote('metrics.`val_perplexity`', safe='')}&orderByAsc=true"
-    mode = "&compareRunsMode=CHART" if is_chart else ""
-    return f"{base.rstrip('/')}/#/experiments/{quote(experiment_id, safe='')}/runs?{order}{mode}"
+def experiment_link(base: str, experiment_id: str, view: str) -> str:
+    """Return the address of an experiment.
+
+    Args:
+        base: the server's address.
+        experiment_id: MLflow's id of the experiment.
+        view: `sweeps` with their trials folded below, `trials` by validation perplexity, or `curves` by epoch.
+    """
+    query = {**TRAINING_PAGES, **VIEWS[view]}
+    return f"{base.rstrip('/')}/#/experiments/{quote(experiment_id, safe='')}/runs?{urlencode(query)}"
 
 
 def run_ui(
@@ -68,7 +86,7 @@ def run_ui(
     port: int = DEFAULT_PORT,
     command: Sequence[str] = (),
 ) -> int:
-    """Serve until Ctrl-C, and say where to look; where the tracking store is a server already, only say where.
+    """Serve until Ctrl-C or SIGTERM, and say where to look; for a tracking store that is a server, only say where.
 
     Args:
         tracking_uri: absolute URI.
@@ -88,7 +106,7 @@ def run_ui(
         return 0
     port = free_port(port)
     words = list(command) or server_command(tracking_uri, port)
-    with tempfile.TemporaryFile() as log, _child(words, log) as server:
+    with _ended_by_termination(), tempfile.TemporaryFile() as log, _child(words, log) as server:
         try:
             _wait_until_up(f"http://{HOST}:{port}", server, log)
             _report_links(f"http://{HOST}:{port}", experiment, report)
@@ -107,6 +125,20 @@ def free_port(wanted: int) -> int:
             probe.bind((HOST, port))
             return int(probe.getsockname()[1])
     raise TrackingError(f"no port is free on {HOST}")
+
+
+@contextlib.contextmanager
+def _ended_by_termination() -> Iterator[None]:
+    """Take SIGTERM as Ctrl-C, so that the server ends too; only the main thread can, elsewhere nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {sign: signal.signal(sign, signal.default_int_handler) for sign in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
 
 
 @contextlib.contextmanager
@@ -154,8 +186,8 @@ def _report_links(base: str, experiment: str, report: Callable[[str], None]) -> 
         report(f"MLflow: {base} (it has no experiment {experiment!r} yet: run a sweep, or `selfish sync`)")
         return
     experiment_id = str(answer.json()["experiment"]["experiment_id"])
-    report(f"Sweeps and trials: {experiment_link(base, experiment_id)}")
-    report(f"Curves by epoch:   {experiment_link(base, experiment_id, is_chart=True)}")
+    for view, title in {"sweeps": "Sweeps:", "trials": "Best trials:", "curves": "Curves:"}.items():
+        report(f"{title:<12} {experiment_link(base, experiment_id, view)}")
 
 
 def _last_line(log: IO[bytes]) -> str:

@@ -21,6 +21,7 @@ from selfish_core.data.corpora import Corpus, load
 from selfish_core.errors import InputError, unknown_name
 from selfish_core.records import Record
 from selfish_core.resolve import resolve
+from selfish_core.training.fingerprint import DEVICES
 from selfish_core.training.session import TrialSession
 from selfish_core.trial_store import TrialStore
 
@@ -82,23 +83,31 @@ class SparseRNNTrainable(tune.Trainable):  # type: ignore[misc]  # Ray has no ty
 
 
 def _open(config: Mapping[str, Any]) -> TrialSession:
+    _check(config)
+    torch.set_num_threads(config.get("threads", 1))
+    torch.sparse.check_sparse_tensor_invariants.enable()  # type: ignore[no-untyped-call]  # torch has no annotation
+    trial = resolve(config["trial"], epochs=config["epochs"])
+    store = config.get("store")
+    return TrialSession(
+        trial,
+        epochs=config["epochs"],
+        corpus=_corpus(trial.corpus.model_dump_json(), config.get("data_dir")),
+        stored=TrialStore.open(Path(store)).put(trial.to_dict(), trial.key()) if store else None,
+        device=config.get("device", "auto"),
+    )
+
+
+def _check(config: Mapping[str, Any]) -> None:
     for name in config:
         if name not in FIELDS:
             raise InputError(unknown_name("key", name, FIELDS))
-    epochs = config.get("epochs")
-    if type(epochs) is not int or epochs < 1:
-        raise InputError(f"epochs must be a whole number of at least 1, got {epochs!r}")
-    torch.set_num_threads(config.get("threads", 1))
-    torch.sparse.check_sparse_tensor_invariants.enable()  # type: ignore[no-untyped-call]  # torch has no annotation
-    trial = resolve(config["trial"], epochs=epochs)
-    stored = TrialStore.open(Path(config["store"])).put(trial.to_dict(), trial.key()) if config.get("store") else None
-    return TrialSession(
-        trial,
-        epochs=epochs,
-        corpus=_corpus(trial.corpus.model_dump_json(), config.get("data_dir")),
-        stored=stored,
-        device=config.get("device", "auto"),
-    )
+    for name, value in (("epochs", config.get("epochs")), ("threads", config.get("threads", 1))):
+        if type(value) is not int or value < 1:
+            raise InputError(f"{name} must be a whole number of at least 1, got {value!r}")
+    if not isinstance(config.get("trial"), Mapping):
+        raise InputError(f"trial must be a mapping, got {config.get('trial')!r}")
+    if config.get("device", "auto") not in DEVICES:
+        raise InputError(unknown_name("device", config["device"], DEVICES))
 
 
 @lru_cache(maxsize=2)

@@ -21,7 +21,7 @@ from selfish_core.errors import InputError, unknown_name
 
 SCHEMA_VERSION = 1
 TEXT_WIDTH = 10_000
-TITLE_WIDTH = 18
+TITLE_WIDTH = 16
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 

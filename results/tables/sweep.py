@@ -56,9 +56,7 @@ def build(cells: Sequence[Cell], *, rows: str, columns: str, metric: str, epochs
 def selection_rule(metric: str, epochs: int) -> str:
     """Say in one sentence which number of a trial is taken and how a cell averages them."""
     what = metric.replace("_", " ")
-    return (
-        f"{what} at the epoch ≤ {epochs} of lowest validation perplexity; mean ± sample standard deviation over n seeds"
-    )
+    return f"{what} at the epoch ≤ {epochs} of lowest validation perplexity; mean ± sample std over n seeds"
 
 
 def _row(cell: Cell) -> tuple[Entry, ...]:

@@ -7,6 +7,9 @@ import platform
 import torch
 
 
+DEVICES = ("auto", "cpu", "cuda")
+
+
 def fingerprint(device: torch.device) -> dict[str, str]:
     """Name what the bits of a result depend on beside config and seed."""
     found = {

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,24 @@ def test_server_that_dies_says_why(tracking_uri: str) -> None:
     command = [sys.executable, "-c", "import sys; sys.exit('the port is cursed')"]
     with pytest.raises(TrackingError, match="the port is cursed"):
         ui.run_ui(tracking_uri, "x", print, command=command)
+
+
+def test_sigterm_ends_the_server_too(tracking_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pid_file = tmp_path / "pid"
+    script = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
+    command = [sys.executable, "-c", script, str(pid_file)]
+
+    def wait_until_up(*_: object) -> None:
+        while not pid_file.exists() or not pid_file.read_text():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(ui, "_wait_until_up", wait_until_up)
+    before = signal.getsignal(signal.SIGTERM)
+    assert ui.run_ui(tracking_uri, "x", print, command=command) == 0
+    assert signal.getsignal(signal.SIGTERM) is before
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid_file.read_text()), 0)
 
 
 def test_port_in_use_is_passed_over() -> None:
