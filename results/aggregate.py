@@ -7,6 +7,7 @@ of equals. Test perplexity selects nothing.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -83,6 +84,7 @@ class Cell:
         beside: the same for each of `BESIDE`.
         states: content key -> state of each trial, in order of keys.
         pooled: fields other than row, column and seed in which the cell's trials differ; empty as a rule.
+        code_versions: of the code that computed the trials, sorted; one as a rule.
     """
 
     row: Setting
@@ -91,6 +93,7 @@ class Cell:
     beside: Mapping[str, Statistic]
     states: Mapping[str, str]
     pooled: tuple[str, ...]
+    code_versions: tuple[str, ...]
 
     @property
     def of(self) -> int:
@@ -118,7 +121,8 @@ def conclude(frame: pd.DataFrame, trials: Iterable[TrialLike], epochs: int) -> p
 
     Returns:
         One row per trial, sorted by key: `key`, `state` (answered, unfinished, diverged, missing), `num_epochs` seen,
-        `selected_epoch`, the metrics of that epoch, `averaging_epoch` (the first with averages; NaN without),
+        `code_version`, `selected_epoch`, the metrics of that epoch, `averaging_epoch` (the first with averages; NaN
+        without),
         `training_flops` at the last epoch, and the config's dotted fields as `config.<field>`.
     """
     wanted = {trial.key: trial for trial in trials}
@@ -137,12 +141,13 @@ def conclude(frame: pd.DataFrame, trials: Iterable[TrialLike], epochs: int) -> p
 
 
 def _conclude_one(rows: pd.DataFrame | None, epochs: int) -> Bare:
-    bare: Bare = {"state": MISSING, "num_epochs": 0, "selected_epoch": math.nan}
+    bare: Bare = {"state": MISSING, "num_epochs": 0, "code_version": "", "selected_epoch": math.nan}
     bare |= dict.fromkeys((*AT_SELECTED, "averaging_epoch", "training_flops"), math.nan)
     if rows is None:
         return bare
     has_diverged = rows["outcome"].iloc[-1] == "diverged"
     bare["num_epochs"] = len(rows)
+    bare["code_version"] = str(rows["code_version"].iloc[-1])
     bare["state"] = DIVERGED if has_diverged else (ANSWERED if len(rows) >= epochs else UNFINISHED)
     bare["training_flops"] = float(rows["training_flops"].iloc[-1])
     averaging = rows.loc[rows["is_averaging"] == 1, "epoch"]
@@ -196,18 +201,18 @@ def _cell(where: tuple[Setting, Setting], trials: list[Bare], metric: str, shown
         pooled=tuple(
             name.removeprefix("config.") for name in fields if len({_setting(trial[name]) for trial in trials}) > 1
         ),
+        code_versions=tuple(sorted({one for trial in trials for one in trial["code_version"].split(",") if one})),
     )
 
 
 def _statistic(values: Iterable[float]) -> Statistic:
-    """Summarise the values that are numbers; exact sums, so their order changes no bit."""
+    """Summarise the values that are numbers; `statistics` is exact, so their order changes no bit."""
     known = [value for value in values if not math.isnan(value)]
     if not known:
         return Statistic(math.nan, math.nan, 0, math.nan, math.nan)
-    mean = math.fsum(known) / len(known) if all(map(math.isfinite, known)) else math.inf
-    if len(known) < 2 or math.isinf(mean):
-        return Statistic(mean, math.nan, len(known), min(known), max(known))
-    std = math.sqrt(math.fsum((value - mean) ** 2 for value in known) / (len(known) - 1))
+    is_finite = all(map(math.isfinite, known))
+    mean = statistics.mean(known) if is_finite else math.inf
+    std = statistics.stdev(known) if is_finite and len(known) > 1 else math.nan
     return Statistic(mean, std, len(known), min(known), max(known))
 
 

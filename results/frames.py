@@ -23,16 +23,18 @@ class EpochRow:
         epoch: from 1.
         outcome: `trained` or `diverged`.
         metrics: name to value; what is not watched is left out of the frame.
+        code_version: versions of the code that computed the trial, joined by commas in order of appearance.
     """
 
     key: str
     epoch: int
     outcome: str
     metrics: Mapping[str, float]
+    code_version: str = ""
 
 
 def tidy(rows: Iterable[EpochRow]) -> pd.DataFrame:
-    """Build the frame: `key`, `epoch`, `outcome`, the watched metrics, then the gate densities that occur.
+    """Build the frame: `key`, `epoch`, `outcome`, `code_version`, the watched metrics, the gate densities that occur.
 
     Rows are sorted by (key, epoch) and columns have a fixed order, so the same rows give the same bytes. A metric that
     an epoch does not have is NaN, and so is one that is not a number.
@@ -43,6 +45,7 @@ def tidy(rows: Iterable[EpochRow]) -> pd.DataFrame:
         "key": pd.array([row.key for row in ordered], dtype="str"),
         "epoch": np.array([row.epoch for row in ordered], dtype=np.int64),
         "outcome": pd.array([row.outcome for row in ordered], dtype="str"),
+        "code_version": pd.array([row.code_version for row in ordered], dtype="str"),
     }
     for name in (*WATCHED, *sorted(extra)):
         values = np.array([row.metrics.get(name, np.nan) for row in ordered], dtype=np.float64)

@@ -247,7 +247,8 @@ def _rows(run: Any, history: Mapping[str, list[tuple[int, float]]]) -> Iterator[
         lacking = [name for name in ALWAYS_THERE if name not in metrics]
         if lacking and not has_diverged:
             raise ValueError(f"lacks {lacking[0]} at epoch {epoch}")
-        rows.append(EpochRow(tags[names.TAG_KEY], epoch, "diverged" if has_diverged else "trained", metrics))
+        outcome = "diverged" if has_diverged else "trained"
+        rows.append(EpochRow(tags[names.TAG_KEY], epoch, outcome, metrics, tags.get(names.TAG_CODE_VERSION, "")))
     return iter(rows)
 
 

@@ -24,5 +24,7 @@ def load_records(store: TrialStore, keys: Iterable[str]) -> pd.DataFrame:
     for key in sorted(set(keys)):
         trial = store.trial(key)
         if trial.exists():
-            rows += [EpochRow(key, record.epoch, record.outcome, record.metrics) for record in trial.records()]
+            records = trial.records()
+            version = ",".join(dict.fromkeys(record.provenance.code_version for record in records))
+            rows += [EpochRow(key, record.epoch, record.outcome, record.metrics, version) for record in records]
     return tidy(rows)

@@ -115,6 +115,8 @@ def _notes(cells: Sequence[Cell]) -> list[str]:
         num_valueless = cell.of - cell.metric.n - cell.num_diverged
         if cell.pooled:
             notes.append(f"{where}: trials differ in {', '.join(cell.pooled)} as well as in seed.")
+        if len(cell.code_versions) > 1:
+            notes.append(f"{where}: computed by several versions of the code: {', '.join(cell.code_versions)}.")
         if cell.num_finished == cell.of and num_valueless:
             notes.append(f"{where}: {num_valueless} finished without a value.")
     return notes
@@ -132,6 +134,7 @@ def _cell_data(cell: Cell) -> dict[str, Any]:
         "num_diverged": cell.num_diverged,
         "beside": {name: _statistic_data(cell.beside[name]) for name in BESIDE},
         "pooled": list(cell.pooled),
+        "code_versions": list(cell.code_versions),
         "trials": dict(cell.states),
         "is_complete": not any(state in (UNFINISHED, "missing") for state in cell.states.values()),
         "has_diverged": any(state == DIVERGED for state in cell.states.values()),

@@ -12,6 +12,7 @@ import pytest
 
 from results.aggregate import Cell, conclude, tabulate
 from results.frames import EpochRow, tidy
+from results.tables import sweep
 from selfish_core.errors import InputError
 
 
@@ -159,3 +160,19 @@ def test_order_of_rows_and_trials_changes_no_bit(make_trial: Any, make_metrics: 
 def test_empty_frame_gives_missing_trials(make_trial: Any) -> None:
     (cell,) = tabulate(conclude(tidy([]), [make_trial()], 3), "method", "sparsity")
     assert (cell.num_finished, cell.of, list(cell.states.values())) == (0, 1, ["missing"])
+
+
+def test_cell_computed_by_several_code_versions_says_so(make_trial: Any, make_metrics: Any) -> None:
+    versions = {1: "aaa", 2: "aaa,bbb", 3: "aaa"}
+    trials = {seed: make_trial(seed=seed) for seed in versions}
+    frame = tidy(
+        EpochRow(trials[seed].key, epoch, "trained", make_metrics(epoch), version)
+        for seed, version in versions.items()
+        for epoch in (1, 2, 3)
+    )
+    (cell,) = tabulate(conclude(frame, trials.values(), 3), "method", "sparsity")
+    assert cell.code_versions == ("aaa", "bbb")
+    table = sweep.build([cell], rows="method", columns="sparsity", metric="test_perplexity", epochs=3, title="t")
+    assert "static, 0.5: computed by several versions of the code: aaa, bbb." in table.notes
+    (pure,) = tabulate(conclude(frame, [trials[1], trials[3]], 3), "method", "sparsity")
+    assert pure.code_versions == ("aaa",)
