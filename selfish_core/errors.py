@@ -118,7 +118,7 @@ def unknown_name(kind: str, got: object, known: Iterable[str], *, of: str = "", 
     """
     names = sorted(known)
     text = f"unknown {kind} {shown(got)}{f' of {of}' if of else ''}: known are {', '.join(names)}"
-    candidates = [*names, *also] if isinstance(got, str) else []
+    candidates = list(dict.fromkeys([*names, *also])) if isinstance(got, str) else []
     inner = [name for name in candidates if name.rpartition(".")[2] == got]
     near = inner or difflib.get_close_matches(str(got), candidates, n=1)
     return f"{text}; did you mean {near[0]!r}?" if near else text

@@ -40,31 +40,24 @@ def _sizes(config: TrialConfig) -> Iterator[Problem]:
     try:
         check_long_enough(facts(config.corpus), training.batch_size, training.eval_batch_size)
     except CorpusError as error:
-        also = (
-            ("training", "batch_size"),
-            ("training", "eval_batch_size"),
-            ("corpus", "train_fraction"),
-            ("corpus", "name"),
-        )
-        yield Problem(("training",), str(error), also)
+        size = "eval_batch_size" if "eval_batch_size" in str(error) else "batch_size"
+        yield Problem(("training", size), str(error), (("corpus", "train_fraction"), ("corpus", "name")))
 
 
 def _distribution(part: SparsityConfig) -> Iterator[Problem]:
-    also = ("distribution",)
+    also = "distribution"
     if part.distribution == "dense":
         if part.level > 0:
             message = f"a dense trial has sparsity 0, got {part.level}: exclude the pair or name a sparse method"
-            yield _in_sparsity("level", message, *also)
+            yield Problem(("sparsity", "level"), message, (("sparsity", "distribution"), ("method",)))
         if part.removal != "none":
             message = f"distribution dense leaves nothing to regrow, got removal {part.removal!r}: take uniform or er"
-            yield _in_sparsity("removal", message, *also)
+            yield _in_sparsity("removal", message, also)
         if part.exact_count is not None:
-            yield _in_sparsity(
-                "exact_count", "exact_count has no meaning for distribution dense: set it to null", *also
-            )
+            yield _in_sparsity("exact_count", "exact_count has no meaning for distribution dense: set it to null", also)
     elif part.exact_count is None:
         message = f"exact_count is missing: distribution {part.distribution!r} needs true or false"
-        yield _in_sparsity("exact_count", message, *also)
+        yield _in_sparsity("exact_count", message, also)
 
 
 def _updates(part: SparsityConfig) -> Iterator[Problem]:

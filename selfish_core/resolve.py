@@ -65,7 +65,7 @@ def field_path(name: str) -> tuple[str, ...]:
         section, dot, _ = name.partition(".")
         inside = [known for known in paths if known.startswith(f"{section}.")] if dot else []
         heads = [known for known in paths if known.partition(".")[0] not in HEAD_FIELDS or "." not in known]
-        raise InputError(unknown_name("field", name, inside or heads, also=paths))
+        raise InputError(unknown_name("field", name, inside or heads, also=() if inside else paths))
     return paths[name]
 
 
@@ -109,20 +109,18 @@ def resolve(raw: Mapping[str, Any], *, epochs: int | None = None) -> TrialConfig
         if not isinstance(given.get(name, {}), Mapping)
     ]
     method = _method(given, problems)
-    if method is None or problems:
-        raise ProblemsError(problems)
-    filled = {
-        **{name: dict(given.get(name, {})) for name in SECTION_CLASSES},
-        "sparsity": _fill_sparsity(method, given.get("sparsity", {}), epochs),
-        "optimizer": {"name": method.default_optimizer, **given.get("optimizer", {})},
-    }
     sections: dict[str, Any] = {}
     for name in SECTION_CLASSES:
-        section = _validate_section(name, filled[name], problems)
+        written = given.get(name, {})
+        depends_on_method = name in ("sparsity", "optimizer")
+        if not isinstance(written, Mapping) or (method is None and depends_on_method):
+            continue
+        filled = _fill(name, method, written, epochs) if method is not None else written
+        section = _validate_section(name, filled, problems)
         if section is not None:
             sections[name] = section
     seed = _seed(given, problems)
-    if problems:
+    if method is None or problems:
         raise ProblemsError(problems)
     config = TrialConfig.model_construct(method=method.name, seed=seed, **sections)
     problems = list(contradictions(config))
@@ -160,8 +158,12 @@ def _is_in(value: object, names: Mapping[str, Any]) -> bool:
     return isinstance(value, str) and value in names
 
 
-def _fill_sparsity(method: MethodRow, given: Mapping[str, Any], epochs: int | None) -> dict[str, Any]:
-    """Lay the user's parts over the method's; a schedule without a horizon runs over the whole run."""
+def _fill(section: str, method: MethodRow, given: Mapping[str, Any], epochs: int | None) -> Mapping[str, Any]:
+    """Lay the user's fields over the method's; a schedule without a horizon runs over the whole run."""
+    if section == "optimizer":
+        return {"name": method.default_optimizer, **given}
+    if section != "sparsity":
+        return given
     filled = {**method.parts, **given}
     if filled.get("schedule") in ("linear", "cosine") and filled.get("horizon_epochs") is None and epochs is not None:
         filled["horizon_epochs"] = epochs

@@ -101,7 +101,7 @@ def _refuse_too_many(spec: Spec, findings: Findings) -> None:
     num_points = sum(block.num_points for block in spec.axes) if spec.axes else 1
     num_trials = num_points * len(spec.seeds)
     if num_trials > MAX_TRIALS:
-        counts = f"{num_points:,} points × {len(spec.seeds):,} seeds"
+        counts = f"points × seeds: {num_points:,} × {len(spec.seeds):,}"
         findings.add(
             ("axes",), f"{num_trials:,} trials ({counts}) before exclusions: at most {MAX_TRIALS:,} are allowed"
         )

@@ -145,7 +145,7 @@ class PartsReader:
             if field in known:
                 self._check_value((section, field), inner, ("base", section, field))
             else:
-                self._findings.add(("base", section, field), unknown_name(f"key of {section}", field, known))
+                self._findings.add(("base", section, field), unknown_name("key", field, known, of=section))
         return dict(value)
 
     def _check_value(self, field: tuple[str, ...], value: Any, path: tuple[str, ...]) -> None:

@@ -24,8 +24,9 @@ MAX_TEXT_LENGTH = 4096
 
 Path = tuple[str | int, ...]
 
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN = re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _TAB_INDENT = re.compile(r"^ *\t[ \t]*(?=[^ \t\r\n#])", re.MULTILINE)
+_BRACKETS = re.compile(rf"[\[{{](?:\s*[\[{{]){{{MAX_DEPTH}}}")
 _DIRECTIVE = re.compile(r"^%", re.MULTILINE)
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "UTF-8"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 _TYPE_ERROR = re.compile(r" must be (a number|a whole number|true or false)")
@@ -106,10 +107,14 @@ def read(data: bytes, where: str) -> Document:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (builder.line, 1)
-        what = " ".join(" ".join(str(part).split()) for part in (error.context, error.problem) if part)
+        start = error.context_mark.line + 1 if error.context_mark is not None else line
+        context = f"{error.context} (from line {start})" if start != line else error.context
+        what = " ".join(" ".join(str(part).split()) for part in (context, error.problem) if part)
+        if "found character '\\t'" in what:
+            _refuse(where, line, f"column {column}: a tab stands where YAML wants spaces")
         _refuse(where, line, f"column {column}: not valid YAML: {what}")
     except Exception as error:  # the parser raises plain errors (ValueError, OverflowError, …) for some escapes
-        _refuse(where, builder.line, f"not valid YAML from here on: {type(error).__name__} in the parser")
+        _refuse(where, builder.line, f"not valid YAML from here on: the parser stops with {type(error).__name__}")
     return builder.finish()
 
 
@@ -132,9 +137,9 @@ def _decode(data: bytes, where: str) -> str:
         if data.startswith(mark):
             _refuse(where, 1, f"column 1: starts with a byte order mark ({encoding}): save it as UTF-8 without one")
     try:
-        text = data.decode("utf-8")
+        text = _with_line_feeds(data.decode("utf-8"))
     except UnicodeDecodeError as error:
-        line, column = _place(data[: error.start].decode("utf-8"))
+        line, column = _place(_with_line_feeds(data[: error.start].decode("utf-8")))
         _refuse(where, line, f"column {column}: byte 0x{data[error.start]:02x} is not UTF-8: save the file as UTF-8")
     if found := _FORBIDDEN.search(text):
         line, column = _place(text[: found.start()])
@@ -142,14 +147,20 @@ def _decode(data: bytes, where: str) -> str:
     if found := _TAB_INDENT.search(text):
         line, column = _place(text[: found.start() + found.group().index("\t")])
         _refuse(where, line, f"column {column}: a tab in the indentation: YAML indents with spaces")
+    if found := _BRACKETS.search(text):  # the builder would see it too, after the scanner has taken its time over it
+        _refuse(where, _place(text[: found.start()])[0], f"nested deeper than {MAX_DEPTH} levels")
     if found := _DIRECTIVE.search(text):
         _refuse(where, _place(text[: found.start()])[0], "a directive (%) is not allowed: leave it out")
     return text
 
 
+def _with_line_feeds(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def _place(before: str) -> tuple[int, int]:
     """Line and column, from 1, of the character that follows a text."""
-    lines = before.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = before.split("\n")
     return len(lines), len(lines[-1]) + 1
 
 
@@ -208,7 +219,8 @@ class _Builder:
         if event.anchor is not None:
             self._refuse(f"anchor {'&' + str(event.anchor)!r} is not allowed: write the value where it is meant")
         if event.ctag is not None:
-            self._refuse(f"tag {str(event.ctag)!r} is not allowed: a spec holds plain values only")
+            tag = str(event.ctag).replace("tag:yaml.org,2002:", "!!", 1)
+            self._refuse(f"tag {tag!r} is not allowed: a spec holds plain values only")
 
     def _take_node(self, event: Any) -> None:
         top = self._open[-1] if self._open else None
@@ -221,7 +233,8 @@ class _Builder:
         path: Path = ()
         if top is not None:
             path = (*top.path, len(top.values) if top.key is None else top.key)
-        self._lines[path] = self.line if is_scalar or top is None or top.key is None else top.key_line
+        stands_at_key = not is_scalar or (event.value == "" and event.implicit[0])
+        self._lines[path] = top.key_line if stands_at_key and top is not None and top.key is not None else self.line
         if is_scalar:
             self._add(top, self._scalar(event, path))
             return

@@ -182,7 +182,7 @@ def test_a_pinned_checksum_must_be_the_folders(tmp_path: Path) -> None:
     write_folder(tmp_path / "text")
     wrong = {"name": "folder", "path": "text", "sha256": dict.fromkeys(("train", "valid", "test"), "0" * 64)}
     pinned = PINNED.format(corpus=json.dumps(wrong))
-    with pytest.raises(InputError, match="spec.yaml:6: corpus.sha256 is not what the folder holds"):
+    with pytest.raises(InputError, match=r"spec\.yaml:6: corpus\.sha256 is not what the folder holds"):
         expand(spec.parse(pinned.encode(), tmp_path / "spec.yaml"))
 
 
