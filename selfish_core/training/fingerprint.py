@@ -6,7 +6,6 @@ import platform
 
 import torch
 
-
 DEVICES = ("auto", "cpu", "cuda")
 
 

@@ -1,4 +1,4 @@
-"""Every method of the catalogue, with every optimizer that can carry it: what a method owes to whoever trains with it."""
+"""Every method of the catalogue, with every optimizer that can carry it."""
 
 from __future__ import annotations
 

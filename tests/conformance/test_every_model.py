@@ -1,4 +1,4 @@
-"""Every architecture: its module has exactly the parameters that the catalogue says, and its gates are where it says."""
+"""Every architecture: its module has exactly the parameters and gates that the catalogue says."""
 
 from __future__ import annotations
 

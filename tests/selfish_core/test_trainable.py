@@ -121,7 +121,13 @@ def test_the_lines_of_the_readme_run(tmp_path: Path) -> None:
         "RAY_TMPDIR": "/tmp/sf-readme",
     }
     found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=240, check=False
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
+        timeout=240,
+        check=False,
     )
     assert found.returncode == 0, found.stderr[-3000:]
     assert re.search(r"\d+\.\d+", found.stdout.splitlines()[-1])
@@ -150,7 +156,13 @@ print("longest", max(result.metrics["epoch"] for result in results))
 """
     environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "HOME": str(tmp_path)}
     found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=280, check=False
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
+        timeout=280,
+        check=False,
     )
     assert found.returncode == 0, found.stderr[-3000:]
     assert "longest 4" in found.stdout
