@@ -19,7 +19,7 @@ EPOCHS = 6
 MakeTrial = Callable[..., TrialConfig]
 
 
-def _tiny_trial(method: str = "selfish", optimizer: str = "snt_asgd", *, seed: int = 1, **sections: Any) -> TrialConfig:
+def _tiny_trial(method: str = "selfish", optimizer: str = "snt_asgd", /, *, seed: int = 1, **sections: Any) -> TrialConfig:
     raw: dict[str, Any] = {
         "method": method,
         "corpus": {
