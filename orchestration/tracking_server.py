@@ -127,7 +127,7 @@ class TrackingServer:
         with self._asking():
             self._client.log_batch(
                 run.run_id,
-                metrics=[Metric(name, value, timestamp, step) for name, value, timestamp, step in metrics],
+                metrics=[Metric(names.in_mlflow(name), value, at, step) for name, value, at, step in metrics],
                 tags=[RunTag(name, value) for name, value in new.items()],
             )
         run.tags.update(new)

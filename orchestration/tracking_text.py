@@ -20,7 +20,10 @@ class Pointed(Protocol):
 
 
 def run_name(trial: TrialLike) -> str:
-    """Name a trial's run by what a reader looks for, e.g. `selfish 0.67 seed 2`; other axes follow as `field=value`."""
+    """Name a trial's run by what a reader looks for, e.g. `selfish 0.67 seed 2`; other axes follow as `field=value`.
+
+    A horizon that is the whole run goes without saying.
+    """
     flat = trial.config.flat()
     level = flat.get("sparsity.level", 0.0)
     parts = [str(flat.get("method", "trial"))]
@@ -28,7 +31,12 @@ def run_name(trial: TrialLike) -> str:
         parts.append(f"{level:g}" if isinstance(level, float) else str(level))
     parts.append(f"seed {flat.get('seed', 0)}")
     point: Mapping[str, Any] = getattr(trial, "point", {})
-    parts += [f"{field.rpartition('.')[2]}={point[field]}" for field in sorted(point) if field not in IN_EVERY_NAME]
+    as_usual = {"sparsity.horizon_epochs": getattr(trial, "epochs", None)}
+    parts += [
+        f"{field.rpartition('.')[2]}={value}"
+        for field, value in sorted(point.items())
+        if field not in IN_EVERY_NAME and as_usual.get(field, ...) != value
+    ]
     return " ".join(parts)
 
 
@@ -37,7 +45,7 @@ def experiment_note(path: str) -> str:
     return (
         "Trials of the sweep service **Selfish**: dynamic sparse training of recurrent language models.\n\n"
         "- Each **sweep** is one parent run; its trials are nested below it, one run per trial.\n"
-        "- **Chart view** shows curves by epoch: `val_perplexity`, `sparsity`, `gate_density.<layer>.<gate>` "
+        "- **Chart view** shows curves by epoch: `val_perplexity`, `sparsity`, `gate_density/<layer>.<gate>` "
         "(the share of a gate's weights that is active).\n"
         "- Search with e.g. ``params.method = 'selfish' and metrics.sparsity > 0.6`` or ``tags.state = 'diverged'``.\n"
         f"- MLflow is a view; what counts is the trial store `{path}`. `selfish sync --rebuild` makes the view anew.\n"

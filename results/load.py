@@ -172,12 +172,12 @@ def search(client: Any, experiment_id: str, query: str = "") -> Iterator[Any]:
 def read_histories(client: Any, runs: Sequence[Any]) -> dict[str, dict[str, list[tuple[int, float]]]]:
     """Read all (step, value) of the watched metrics: run id -> metric -> pairs in no order."""
     read: dict[str, dict[str, list[tuple[int, float]]]] = {run.info.run_id: {} for run in runs}
-    metrics = sorted({name for run in runs for name in run.data.metrics if is_watched(name)})
+    metrics = sorted({name for run in runs for name in run.data.metrics if is_watched(names.recorded(name))})
     for metric in metrics:
         having = [run.info.run_id for run in runs if metric in run.data.metrics]
         for start in range(0, len(having), BULK_RUNS):
             for run_id, step, value in _history(client, having[start : start + BULK_RUNS], metric):
-                read[run_id].setdefault(metric, []).append((step, value))
+                read[run_id].setdefault(names.recorded(metric), []).append((step, value))
     return read
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from selfish_core.records import GATE_DENSITY_PREFIX
+
 TAG_KEY = "selfish.key"
 TAG_SWEEP = "selfish.sweep"
 TAG_RECORDS = "selfish.records_sha256"
@@ -21,11 +23,27 @@ TAG_NOTE = "mlflow.note.content"
 SWEEP_PREFIX = "sweep."
 NONFINITE_PREFIX = "nonfinite."
 
+_GATE_DENSITIES = "gate_density/"
+
 MAX_TAG_CHARS = 8000
 """MLflow cuts longer tag values silently, so nothing longer is ever sent."""
 
 MAX_STEP = 1_000_000
 """No trial has more epochs; a tag that says so is not ours."""
+
+
+def in_mlflow(metric: str) -> str:
+    """Return a recorded metric's name in MLflow, whose charts are grouped by what stands before a slash.
+
+    >>> in_mlflow("gate_density.lstm0.input"), in_mlflow("val_perplexity")
+    ('gate_density/lstm0.input', 'val_perplexity')
+    """
+    return metric.replace(GATE_DENSITY_PREFIX, _GATE_DENSITIES, 1) if metric.startswith(GATE_DENSITY_PREFIX) else metric
+
+
+def recorded(name: str) -> str:
+    """Undo `in_mlflow`."""
+    return name.replace(_GATE_DENSITIES, GATE_DENSITY_PREFIX, 1) if name.startswith(_GATE_DENSITIES) else name
 
 
 def experiment_name(store_id: str) -> str:
