@@ -1,7 +1,7 @@
 """The `selfish` command: its verbs, and how errors and signals become one line and an exit code.
 
-Exit codes: 0 done; 1 some trials failed or are unfinished, or something did not work; 2 the input is wrong; 130 stopped by
-Ctrl-C, 143 by SIGTERM. Answers go to stdout, everything else to stderr.
+Exit codes: 0 done; 1 some trials failed or are unfinished, or something did not work; 2 the input is wrong; 130 stopped
+by Ctrl-C, 143 by SIGTERM. Answers go to stdout, everything else to stderr.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Annotated, NoReturn
 
 import typer
@@ -18,7 +19,7 @@ import typer
 from orchestration.processes import Stopped, raise_stopped
 from orchestration.terminal import clean, say
 from orchestration.verbs import about, run, stored, sweep
-from selfish_core.errors import SelfishError
+from selfish_core.errors import InterruptedRunError, SelfishError
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 """What typer raises for any wrong use of the command line."""
@@ -31,15 +32,27 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (sweep.plan, run.run, run.train, sweep.table, stored.list_, stored.show):
-    app.command(verb.__name__.rstrip("_"))(verb)
-for verb in (stored.export, stored.import_, stored.sync, about.ui, about.schema, about.doctor):
-    app.command(verb.__name__.rstrip("_"))(verb)
+VERBS: dict[str, Callable[..., int | None]] = {
+    "plan": sweep.plan,
+    "run": run.run,
+    "train": run.train,
+    "table": sweep.table,
+    "list": stored.list_,
+    "show": stored.show,
+    "export": stored.export,
+    "import": stored.import_,
+    "sync": stored.sync,
+    "ui": about.ui,
+    "schema": about.schema,
+    "doctor": about.doctor,
+}
+for name, verb in VERBS.items():
+    app.command(name)(verb)
 
 
 @app.callback()
 def command(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Take what holds for every verb; `main` has already looked for `--debug` anywhere on the line."""
 
@@ -76,6 +89,9 @@ def explain(error: Exception) -> int:
     if isinstance(error, BrokenPipeError):
         _drop_stdout()
         return 1
+    if isinstance(error, InterruptedRunError):
+        say(str(error))
+        return error.exit_code
     if isinstance(error, SelfishError):
         for line in str(error).splitlines() or [type(error).__name__]:
             say(f"error: {line}")
@@ -101,13 +117,12 @@ class Lines(logging.Handler):
 
 
 def _explain_usage(error: Exception) -> int:
-    message = " ".join(str(getattr(error, "format_message", lambda: str(error))()).split())
-    context = getattr(error, "ctx", None)
-    path = getattr(context, "command_path", None) or "selfish"
-    if message:
-        say(f"error: {message} (see `{clean(path)} --help`)")
-    elif context is not None:
-        say(context.get_help())
+    message = str(getattr(error, "format_message", lambda: str(error))())
+    path = getattr(getattr(error, "ctx", None), "command_path", None) or "selfish"
+    if message.startswith("Usage:"):
+        say(message)
+    else:
+        say(f"error: {' '.join(message.split())} (see `{clean(path)} --help`)")
     return 2
 
 

@@ -1,7 +1,7 @@
 """The Ray that a sweep runs on: one of our own, with a folder and a token of its own, or one that the user names.
 
-Ours never attaches to another's cluster, keeps `~/.ray` untouched, and leaves nothing behind: its folder is locked while
-it lives, and folders whose lock is free are removed at the next start.
+Ours never attaches to another's cluster, keeps `~/.ray` untouched, and leaves nothing behind: its folder is locked
+while it lives, and folders whose lock is free are removed at the next start.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ MAX_FOLDER_LENGTH = 40
 
 OBJECT_STORE_BYTES = 80 * 2**20
 """Ray's smallest; configs and metrics are all that passes through it."""
+
+CONNECT_SECONDS = 5.0
 
 WORKER_HOOK = "orchestration.processes.start_worker"
 _PREFIX = "run-"
@@ -98,6 +101,21 @@ def environment(folder: Path, given: Mapping[str, str], *, is_embedded: bool) ->
     for name in ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_NAMESPACE", "RAY_JOB_CONFIG_JSON_ENV_VAR"):
         ours.pop(name, None)
     return {**ours, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(_write_token(folder))}
+
+
+def check_address(address: str) -> None:
+    """Refuse a cluster that nobody listens for, which Ray would wait for without end.
+
+    Raises:
+        InputError: when the address is none, or nothing answers there.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise InputError(f"ray address {address!r} must be HOST:PORT or ray://HOST:PORT")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise InputError(f"no Ray cluster at {address!r}: {error.strerror or error}") from None
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Making sure that the texts are there, and the right ones, before anything starts; with progress where one is fetched."""
+"""Making sure that the right texts are there before anything starts; with progress where one is fetched."""
 
 from __future__ import annotations
 

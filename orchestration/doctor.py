@@ -62,14 +62,19 @@ def examined_text(found: Mapping[str, Any]) -> str:
         "",
         columns([["corpus", "", ""], *corpora]),
         "",
-        f"trial store  {'sound' if store['is_there'] and not store['problems'] else 'absent' if not store['is_there'] else 'damaged'}"
-        f": {store['num_trials']} trials, {store['num_sweeps']} sweeps",
+        f"trial store  {_state(store)}: {store['num_trials']} trials, {store['num_sweeps']} sweeps",
         f"MLflow       {tracking['state']}",
         f"disk         {amount(found['disk']['num_free_bytes'])}B free at {found['disk']['path']}",
         "",
     ]
     lines += [f"problem: {problem}" for problem in found["problems"]] or ["all is well"]
     return "\n".join(lines)
+
+
+def _state(store: Mapping[str, Any]) -> str:
+    if not store["is_there"]:
+        return "absent"
+    return "damaged" if store["problems"] else "sound"
 
 
 def _versions() -> dict[str, str]:

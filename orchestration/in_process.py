@@ -12,8 +12,9 @@ from orchestration import corpora
 from orchestration.job import first_line
 from orchestration.processes import Stopped
 from orchestration.settings import Settings
+from orchestration.standing import look_up
 from orchestration.terminal import count, say
-from orchestration.wanted import Wanted, label
+from orchestration.wanted import Wanted
 from selfish_core.catalogue.corpora import CorpusConfig
 from selfish_core.data.corpora import Corpus, load
 from selfish_core.errors import InterruptedRunError, SelfishError
@@ -40,7 +41,7 @@ def train_trials(wanted: Wanted, trials: Sequence[Trial], store: TrialStore, set
     """
     sweep = store.sweep(wanted.spec.name)
     with sweep.owned():
-        missing = [trial for trial in trials if not _is_over(store, trial)]
+        missing = [trial for trial in trials if not look_up(store, trial.key, trial.epochs).is_over]
         if not missing:
             say(f"all {count(len(trials), 'trial')} are answered; nothing to train")
             return 0
@@ -48,8 +49,9 @@ def train_trials(wanted: Wanted, trials: Sequence[Trial], store: TrialStore, set
         sweep.save_spec(wanted.spec.text)
         for trial in wanted.trials:
             store.put(trial.config.to_dict(), trial.key)
+        names = {key: f"{label} ({key[:8]})" for key, label in wanted.labels.items()}
         try:
-            failed = [trial for trial in missing if not _train_one(trial, store, settings, device)]
+            failed = [trial for trial in missing if not _train_one(trial, names[trial.key], store, settings, device)]
         except Stopped as stopped:
             error = InterruptedRunError("stopped; the same command goes on from the last whole epoch")
             error.exit_code = stopped.exit_code
@@ -59,9 +61,8 @@ def train_trials(wanted: Wanted, trials: Sequence[Trial], store: TrialStore, set
     return 1 if failed else 0
 
 
-def _train_one(trial: Trial, store: TrialStore, settings: Settings, device: str) -> bool:
+def _train_one(trial: Trial, name: str, store: TrialStore, settings: Settings, device: str) -> bool:
     """Train one trial to its end and say whether that worked."""
-    name = f"{label(trial)} ({trial.key[:8]})"
     torch.set_num_threads(max(1, int(trial.resources.cpu)))
     try:
         session = TrialSession(
@@ -85,12 +86,6 @@ def _train_one(trial: Trial, store: TrialStore, settings: Settings, device: str)
 def _corpus(config: CorpusConfig, data: Path | None) -> Corpus:
     """Read a text once for all trials that share it."""
     return load(config, data, download=False)
-
-
-def _is_over(store: TrialStore, trial: Trial) -> bool:
-    stored = store.trial(trial.key)
-    records = stored.records() if stored.exists() else []
-    return len(records) >= trial.epochs or (bool(records) and records[-1].outcome == "diverged")
 
 
 def _epoch_line(name: str, record: Record, epochs: int) -> str:

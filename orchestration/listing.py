@@ -20,7 +20,7 @@ SHOWN = ("train_perplexity", "val_perplexity", "test_perplexity", "sparsity", "i
 
 def overview(store: TrialStore) -> dict[str, Any]:
     """Return the sweeps and the trials of a store, JSON-able."""
-    trials = {key: _summary(store, key) for key in store.keys()}
+    trials = {key: _summary(store, key) for key in _keys(store)}
     return {
         "store": str(store.path),
         "sweeps": [_sweep_summary(store, name, trials) for name in store.sweep_names()],
@@ -55,7 +55,7 @@ def find_key(store: TrialStore, prefix: str) -> str:
     Raises:
         InputError: when none does, or several do.
     """
-    keys = [key for key in store.keys() if key.startswith(prefix)]
+    keys = [key for key in _keys(store) if key.startswith(prefix)]
     if len(keys) == 1:
         return keys[0]
     if not keys:
@@ -94,6 +94,10 @@ def details_text(data: Mapping[str, Any]) -> str:
         lines += ["", *_provenance_lines(records)]
     lines += [f"problem: {problem}" for problem in data["problems"]]
     return "\n".join(lines)
+
+
+def _keys(store: TrialStore) -> list[str]:
+    return store.keys()
 
 
 def _summary(store: TrialStore, key: str) -> dict[str, Any]:
@@ -164,9 +168,9 @@ def _record_row(record: Mapping[str, Any]) -> list[str]:
 
 def _provenance_lines(records: list[Mapping[str, Any]]) -> list[str]:
     seen = {str(record["provenance"]): record["provenance"] for record in records}
+    prints = [", ".join(f"{name} {value}" for name, value in one["fingerprint"].items()) for one in seen.values()]
     return [
-        f"computed by code {one['code_version']} on {', '.join(f'{name} {value}' for name, value in one['fingerprint'].items())}"
-        for one in seen.values()
+        f"computed by code {one['code_version']} on {text}" for one, text in zip(seen.values(), prints, strict=True)
     ]
 
 

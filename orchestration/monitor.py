@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
+from orchestration.standing import Standing, look_up
 from orchestration.terminal import clean, duration, say
 from selfish_core.errors import StoreError
 from selfish_core.trial_store import TrialStore
@@ -20,21 +20,6 @@ POLL_SECONDS = 1.0
 PLAIN_SECONDS = 5.0
 MAX_LINES = 8
 """Trials shown one a line; more than run at once on a workstation."""
-
-
-@dataclass(frozen=True)
-class TrialProgress:
-    """How far a trial has come.
-
-    Args:
-        num_epochs: recorded.
-        val_perplexity: of the last of them; None before the first.
-        is_over: whether it is answered or diverged.
-    """
-
-    num_epochs: int = 0
-    val_perplexity: float | None = None
-    is_over: bool = False
 
 
 class SweepProgress:
@@ -50,12 +35,12 @@ class SweepProgress:
         self.labels = labels
         self.epochs = epochs
         self._store = store
-        self._seen: dict[str, TrialProgress] = {}
+        self._seen: dict[str, Standing] = {}
 
-    def look(self) -> dict[str, TrialProgress]:
+    def look(self) -> dict[str, Standing]:
         """Read what is new."""
         for key in self.labels:
-            seen = self._seen.get(key, TrialProgress())
+            seen = self._seen.get(key, Standing())
             if not seen.is_over:
                 self._seen[key] = self._look_at(key, seen)
         return dict(self._seen)
@@ -68,17 +53,11 @@ class SweepProgress:
         """Return the recorded epochs of all trials together."""
         return sum(seen.num_epochs for seen in self.look().values())
 
-    def _look_at(self, key: str, seen: TrialProgress) -> TrialProgress:
-        trial = self._store.trial(key)
+    def _look_at(self, key: str, seen: Standing) -> Standing:
         try:
-            num_epochs = trial.answered_epochs() if trial.exists() else 0
-            if num_epochs == seen.num_epochs:
-                return seen
-            last = trial.records()[-1]
-        except (StoreError, IndexError):
+            return look_up(self._store, key, self.epochs)
+        except StoreError:
             return seen
-        is_over = num_epochs >= self.epochs or last.outcome == "diverged"
-        return TrialProgress(min(num_epochs, self.epochs), last.metrics.get("val_perplexity"), is_over)
 
 
 class Monitor:
@@ -175,7 +154,7 @@ class _Bars:
     def say(self, line: str) -> None:
         self._bars.console.print(clean(line), markup=False, highlight=False)
 
-    def show(self, seen: Mapping[str, TrialProgress]) -> None:
+    def show(self, seen: Mapping[str, Standing]) -> None:
         num_over = sum(trial.is_over for trial in seen.values())
         epochs = sum(self._epochs if trial.is_over else trial.num_epochs for trial in seen.values())
         self._bars.update(self._overall, completed=epochs, note=f"{num_over}/{len(seen)} trials")
@@ -188,7 +167,7 @@ class _Bars:
             self._bars.update(self._tasks[key], completed=seen[key].num_epochs, note=_perplexity(seen[key]))
 
 
-def _plain_line(progress: SweepProgress, seen: Mapping[str, TrialProgress], seconds: float) -> str:
+def _plain_line(progress: SweepProgress, seen: Mapping[str, Standing], seconds: float) -> str:
     num_over = sum(trial.is_over for trial in seen.values())
     running = [
         f"{progress.labels[key]}: epoch {trial.num_epochs}/{progress.epochs} {_perplexity(trial)}".rstrip()
@@ -205,5 +184,5 @@ def _counts_of(line: str) -> str:
     return line.partition("] ")[2]
 
 
-def _perplexity(trial: TrialProgress) -> str:
+def _perplexity(trial: Standing) -> str:
     return "" if trial.val_perplexity is None else f"val ppl {trial.val_perplexity:.2f}"

@@ -1,7 +1,7 @@
 """What a sweep would do: each trial answered, unfinished or to run, how large it is and how long it would take.
 
-Only the spec, the catalogue and the trial store are looked at: neither torch, ray, mlflow nor pandas is loaded, and nothing
-is started or written.
+Only the spec, the catalogue and the trial store are looked at: neither torch, ray, mlflow nor pandas is loaded, and
+nothing is started or written.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from orchestration.standing import Standing, look_up
+from orchestration.wanted import Wanted
 from selfish_core.accounting import count_parameters, forward_flops_per_token, steps_of_epoch, training_flops_per_epoch
 from selfish_core.config import TrialConfig
 from selfish_core.errors import StoreError
@@ -33,6 +35,7 @@ class PlannedTrial:
 
     Args:
         key: content key.
+        label: what people know it by.
         point: its place in the sweep: axis field -> value, seed included.
         state: where it stands; `unfinished` has recorded epochs, `to run` has none.
         num_answered: epochs recorded, of `epochs`.
@@ -45,6 +48,7 @@ class PlannedTrial:
     """
 
     key: str
+    label: str
     point: Mapping[str, Any]
     state: State
     num_answered: int
@@ -137,51 +141,46 @@ class Speeds:
         return flops / (ASSUMED_FLOPS_PER_SECOND * max(threads, 1)), False
 
 
-def make(
-    sweep: str, trials: Sequence[Trial], store: TrialStore | None, *, num_left_out: int = 0, num_cpus: float = 1
-) -> Plan:
+def make(wanted: Wanted, store: TrialStore | None, *, num_cpus: float = 1) -> Plan:
     """Look every trial up and count what is to do.
 
     Args:
-        sweep: its name.
-        trials: expanded, in order; at least one.
+        wanted: the sweep.
         store: the trial store; None where there is none yet.
-        num_left_out: points times seeds that are no trial of their own: excluded, or the same as another.
         num_cpus: CPUs of the machine or cluster, ≥ 1.
     """
-    configs = _stored_configs(store)
+    configs = _stored_configs(store) if store is not None else {}
     horizons = _horizons(configs)
-    speeds = Speeds.measure(_measurements(store, configs, trials))
-    cpu = trials[0].resources.cpu
+    speeds = Speeds.measure(_measurements(store, configs, wanted.trials) if store is not None else ())
+    cpu = wanted.spec.resources.cpu
+    labels = wanted.labels
     planned, is_measured = [], []
-    for trial in trials:
+    for trial in wanted.trials:
         per_epoch, was_measured = speeds.seconds_per_epoch(trial.config, cpu)
         is_measured.append(was_measured)
-        planned.append(_look_up(trial, store, per_epoch, horizons))
+        standing = look_up(store, trial.key, trial.epochs) if store is not None else Standing()
+        planned.append(_planned(trial, labels[trial.key], standing, per_epoch, horizons))
     return Plan(
-        sweep=sweep,
+        sweep=wanted.spec.name,
         trials=tuple(planned),
-        num_left_out=num_left_out,
-        num_at_once=max(1, int(num_cpus // cpu)) if cpu else max(1, int(num_cpus)),
+        num_left_out=wanted.num_left_out,
+        num_at_once=max(1, int(num_cpus // cpu)),
         speed=_speed_text(is_measured),
     )
 
 
-def _look_up(
-    trial: Trial, store: TrialStore | None, seconds_per_epoch: float, horizons: Mapping[str, set[int]]
+def _planned(
+    trial: Trial, label: str, standing: Standing, seconds_per_epoch: float, horizons: Mapping[str, set[int]]
 ) -> PlannedTrial:
-    stored = store.trial(trial.key) if store is not None else None
-    num_answered = min(stored.answered_epochs(), trial.epochs) if stored is not None and stored.exists() else 0
-    state: State = "answered" if num_answered >= trial.epochs else "unfinished" if num_answered else "to run"
-    if state == "unfinished" and stored is not None and stored.is_diverged():
-        state = "diverged"
-    num_left = trial.epochs - num_answered if state in ("unfinished", "to run") else 0
+    num_left = 0 if standing.is_over else trial.epochs - standing.num_epochs
     counts = count_parameters(trial.config)
+    state = _state(standing)
     return PlannedTrial(
         key=trial.key,
+        label=label,
         point={**trial.point, "seed": trial.config.seed},
         state=state,
-        num_answered=num_answered,
+        num_answered=standing.num_epochs,
         epochs=trial.epochs,
         num_parameters=counts.num_parameters,
         num_active=counts.num_active,
@@ -191,24 +190,32 @@ def _look_up(
     )
 
 
-def _stored_configs(store: TrialStore | None) -> dict[str, TrialConfig]:
+def _state(standing: Standing) -> State:
+    if standing.is_diverged:
+        return "diverged"
+    if standing.is_over:
+        return "answered"
+    return "unfinished" if standing.num_epochs else "to run"
+
+
+def _stored_configs(store: TrialStore) -> dict[str, TrialConfig]:
     """Read the configs of the stored trials; one that cannot be read is for `doctor` to report."""
     configs: dict[str, TrialConfig] = {}
-    for key in store.keys()[:MAX_COMPARED] if store is not None else ():
+    for key in store.keys()[:MAX_COMPARED]:
         try:
-            configs[key] = TrialConfig.from_dict(store.trial(key).config()) if store is not None else configs[key]
+            configs[key] = TrialConfig.from_dict(store.trial(key).config())
         except (ValueError, StoreError):
             continue
     return configs
 
 
 def _measurements(
-    store: TrialStore | None, configs: Mapping[str, TrialConfig], trials: Sequence[Trial]
+    store: TrialStore, configs: Mapping[str, TrialConfig], trials: Sequence[Trial]
 ) -> Iterable[tuple[TrialConfig, float]]:
     """Yield the speed of the last epoch of up to 16 stored trials of each architecture that is wanted."""
     wanted = {_architecture(trial.config): 16 for trial in trials}
     for key, config in configs.items():
-        if store is None or wanted.get(_architecture(config), 0) == 0:
+        if wanted.get(_architecture(config), 0) == 0:
             continue
         try:
             records = store.trial(key).records()

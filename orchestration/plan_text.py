@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestration.plan import Plan, PlannedTrial
 from orchestration.terminal import amount, columns, count, duration
 
-HEADING = ("trial", "", "state", "parameters", "active", "FLOPs to run", "time")
+HEADING = ("key", "trial", "state", "parameters", "active", "FLOPs to run", "time")
 
 
 def as_text(plan: Plan) -> str:
@@ -35,7 +35,6 @@ def as_text(plan: Plan) -> str:
 
 
 def _row(trial: PlannedTrial) -> tuple[str, ...]:
-    point = " ".join(f"{name}={value}" for name, value in trial.point.items())
     state = f"{trial.state} at {trial.num_answered}/{trial.epochs}" if trial.num_answered else trial.state
     to_run = (amount(trial.training_flops), duration(trial.seconds)) if trial.is_missing else ("", "")
-    return (trial.key[:8], point, state, amount(trial.num_parameters), amount(trial.num_active), *to_run)
+    return (trial.key[:8], trial.label, state, amount(trial.num_parameters), amount(trial.num_active), *to_run)

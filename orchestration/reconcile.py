@@ -21,12 +21,14 @@ from orchestration.terminal import count, say
 from orchestration.tracking import Projector, SweepView
 from orchestration.tracking_thread import ProjectorThread
 from orchestration.wanted import Wanted, log_file
+from results.load import connect, explained
 from selfish_core.errors import InterruptedRunError, TrackingError
 from selfish_core.trial_store import TrialStore
 
 log = logging.getLogger(__name__)
 
-DRAIN_SECONDS = 30.0
+QUICK_DRAIN_SECONDS = 5.0
+DRAIN_SECONDS = 120.0
 STOPPED_DRAIN_SECONDS = 2.0
 
 
@@ -54,23 +56,19 @@ def reconcile(wanted: Wanted, store: TrialStore, settings: Settings, *, must_tra
     """Bring a sweep's trials to their answers and MLflow up to date.
 
     Args:
-        wanted: the sweep.
+        wanted: the sweep, whose lock the caller holds.
         store: its trial store.
         settings: of the command.
         must_track: whether an MLflow that cannot be reached is an error.
 
     Raises:
-        OwnedElsewhereError: at once, when another process runs this sweep.
         CorpusError: when a corpus is missing or damaged.
-        ResourcesError: when a trial asks for more than there is.
+        ResourcesError: when a trial asks for more than a cluster that is joined has.
         InterruptedRunError: when a stop was asked for; says how to go on.
         TrackingError: with `must_track`, when MLflow cannot be reached.
     """
-    resources = wanted.spec.resources
-    if settings.ray_address is None:
-        cluster.check_fits(resources.cpu, resources.gpu, cluster.local_capacity(), "this machine")
     progress = SweepProgress(store, wanted.labels, wanted.spec.epochs)
-    with store.sweep(wanted.spec.name).owned(), _explained_stop(wanted, progress):
+    with _explained_stop(wanted, progress):
         missing = progress.missing()
         if missing:
             corpora.verify({trial.key: trial.config for trial in wanted.trials if trial.key in missing}, settings)
@@ -81,16 +79,43 @@ def reconcile(wanted: Wanted, store: TrialStore, settings: Settings, *, must_tra
         if must_track:
             projector.project([_view(wanted, is_live=bool(missing))])
         with ProjectorThread(projector, [_view(wanted, is_live=bool(missing))]) as tracking:
-            outcome = _run(wanted, store, settings, progress) if missing else Outcome()
-            if not missing:
-                say(f"all {count(len(wanted.trials), 'trial')} are answered; nothing to run")
-            tracking.update([_view(wanted, failures=outcome.failures)])
-            is_tracked = tracking.drain(STOPPED_DRAIN_SECONDS if outcome.signal else DRAIN_SECONDS)
-        if outcome.signal:
-            raise Stopped(outcome.signal)
+            outcome = _run_tracked(wanted, store, settings, progress, tracking)
+            is_tracked = _drain(tracking, settings)
     if must_track and not is_tracked:
         raise TrackingError(f"MLflow at {projector.tracking_uri} does not show all trials; `selfish sync` tries again")
     return Reconciled(outcome.failures, len(progress.missing()), is_tracked)
+
+
+def _run_tracked(
+    wanted: Wanted, store: TrialStore, settings: Settings, progress: SweepProgress, tracking: ProjectorThread
+) -> Outcome:
+    """Run what is missing, and let MLflow have a terminal status for each trial however that ends."""
+    if not progress.missing():
+        say(f"all {count(len(wanted.trials), 'trial')} are answered; nothing to run")
+        tracking.update([_view(wanted)])
+        return Outcome()
+    try:
+        outcome = _run(wanted, store, settings, progress)
+        if outcome.signal:
+            raise Stopped(outcome.signal)
+    except BaseException:
+        tracking.update([_view(wanted)])
+        tracking.drain(STOPPED_DRAIN_SECONDS)
+        raise
+    tracking.update([_view(wanted, failures=outcome.failures)])
+    return outcome
+
+
+def _drain(tracking: ProjectorThread, settings: Settings) -> bool:
+    """Wait until MLflow shows everything; not for long where it cannot be reached."""
+    if tracking.drain(QUICK_DRAIN_SECONDS):
+        return True
+    try:
+        with explained(settings.tracking_uri):
+            connect(settings.tracking_uri).search_experiments(max_results=1)
+    except TrackingError:
+        return False
+    return tracking.drain(DRAIN_SECONDS)
 
 
 def _run(wanted: Wanted, store: TrialStore, settings: Settings, progress: SweepProgress) -> Outcome:
@@ -127,9 +152,8 @@ def _explained_stop(wanted: Wanted, progress: SweepProgress) -> Iterator[None]:
         yield
     except Stopped as stopped:
         num_over = len(wanted.trials) - len(progress.missing())
-        error = InterruptedRunError(
-            f"stopped with {num_over} of {len(wanted.trials)} trials answered; the same command goes on from the last epoch"
-        )
+        told = f"stopped with {num_over} of {len(wanted.trials)} trials answered"
+        error = InterruptedRunError(f"{told}; the same command goes on from the last whole epoch")
         error.exit_code = stopped.exit_code
         raise error from None
 

@@ -60,7 +60,7 @@ class Settings:
 
 
 def user_folder() -> Path:
-    """Return the folder that holds the trial store, the MLflow database and the corpora unless a setting says otherwise."""
+    """Return the folder of the trial store, the MLflow database and the corpora, unless a setting says otherwise."""
     return Path(platformdirs.user_data_dir("selfish", appauthor=False))
 
 

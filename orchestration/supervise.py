@@ -1,12 +1,13 @@
-"""The supervisor: keeps a sweep's driver running until every trial is answered, failed, or a stop is asked for.
+"""The supervisor: keeps a sweep's driver running until every trial is answered or failed, or a stop is asked for.
 
-What is done is read from the trial store, never from an exit code. A driver that dies is started again; three deaths in a
-row beyond the first, without one new epoch, end the sweep.
+What is done is read from the trial store, never from an exit code. A driver that dies is started again; three such
+starts in a row without one new epoch are the last.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import queue
 import signal
@@ -70,11 +71,13 @@ class Surroundings:
         environment: its environment variables.
         log: file that takes what it and Ray print.
         command: that starts it.
+        start_seconds: within which it must have its cluster.
     """
 
     environment: Mapping[str, str]
     log: Path
     command: Sequence[str] = DRIVER
+    start_seconds: float = 120.0
 
 
 def supervise(job: Job, watch: Watch, surroundings: Surroundings, stop: StopRequest) -> Outcome:
@@ -116,9 +119,14 @@ def _run_driver(job: Job, watch: Watch, surroundings: Surroundings, stop: StopRe
     spared = {process.pid for process in processes.descendants()}
     driver = _Driver(job, surroundings)
     failures: dict[str, str] = {}
+    deadline = time.monotonic() + surroundings.start_seconds
     try:
         while driver.is_alive() and not stop.wait(POLL_SECONDS):
-            _take(driver.events(), failures, watch)
+            if _take(driver.events(), failures, watch):
+                deadline = math.inf
+            if time.monotonic() > deadline:
+                _explain_no_start(job, surroundings)
+                break
             watch.tick()
         if driver.is_alive():
             driver.stop(stop)
@@ -130,7 +138,15 @@ def _run_driver(job: Job, watch: Watch, surroundings: Surroundings, stop: StopRe
     return failures
 
 
-def _take(events: Sequence[Event], failures: dict[str, str], watch: Watch) -> None:
+def _explain_no_start(job: Job, surroundings: Surroundings) -> None:
+    """Refuse a cluster that does not answer; one of our own may come up the next time."""
+    if job.ray_address is not None:
+        told = f"the Ray cluster at {job.ray_address} has not answered for {surroundings.start_seconds:g} s"
+        raise SelfishError(f"{told}: is it up, and is its token in RAY_AUTH_TOKEN? log: {surroundings.log}")
+
+
+def _take(events: Sequence[Event], failures: dict[str, str], watch: Watch) -> bool:
+    """Act on events and say whether there were any."""
     for event in events:
         if isinstance(event, Refused):
             raise (InputError if event.exit_code == InputError.exit_code else SelfishError)(event.message)
@@ -138,6 +154,7 @@ def _take(events: Sequence[Event], failures: dict[str, str], watch: Watch) -> No
             failures[event.key] = event.message
         if isinstance(event, Started):
             watch.say(f"Ray is up with {event.cpu:g} CPUs")
+    return bool(events)
 
 
 class _Driver:

@@ -1,4 +1,4 @@
-"""What MLflow is to show of a whole trial store: every sweep by its newest spec, then the trials that no sweep wants."""
+"""What MLflow is to show of a trial store: every sweep by its newest spec, then the trials that no sweep wants."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ def stored_views(store: TrialStore) -> list[SweepView]:
         if wanted is not None:
             views.append(SweepView(name, wanted.trials, wanted.spec.description, is_live=_is_live(store, name)))
             shown.update(trial.key for trial in wanted.trials)
-    rest = stored_wishes(store, [key for key in store.keys() if key not in shown])
+    rest = stored_wishes(store, sorted(set(store.keys()) - shown))
     return [*views, SweepView("", rest)] if rest else views
 
 
 def _is_live(store: TrialStore, name: str) -> bool:
-    return store.sweep(name).is_owned()
+    """Whether a process runs it; found out by taking its lock for a moment."""
+    try:
+        with store.sweep(name).owned():
+            return False
+    except OwnedElsewhereError:
+        return True

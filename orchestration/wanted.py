@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +31,16 @@ class Wanted:
 
     @property
     def labels(self) -> dict[str, str]:
-        """Content key -> what people know the trial by."""
-        return {trial.key: label(trial) for trial in self.trials}
+        """Content key -> what people know the trial by: the values in which the sweep's trials differ."""
+        seen: dict[str, set[str]] = {}
+        for trial in self.trials:
+            for name, value in trial.point.items():
+                seen.setdefault(name, set()).add(str(value))
+        telling = {name for name, values in seen.items() if len(values) > 1 or name == "method"}
+        short = {trial.key: _label(trial, telling) for trial in self.trials}
+        if len(set(short.values())) == len(short):
+            return short
+        return {trial.key: _label(trial, set(seen)) for trial in self.trials}
 
     @property
     def num_left_out(self) -> int:
@@ -79,10 +87,11 @@ def load_saved(store: TrialStore, name: str) -> Wanted | None:
         return None
 
 
-def label(trial: Trial) -> str:
-    """Return a trial's point in one short text: `set 0.5 seed 1`."""
-    values = [str(value) for name, value in trial.point.items() if name != "seed"]
-    return " ".join([*values, f"seed {trial.config.seed}"])
+def _label(trial: Trial, fields: Collection[str]) -> str:
+    """Return a trial's point in one short text: `set, sparsity 0.5, seed 1`."""
+    point = {name: value for name, value in trial.point.items() if name in fields and name != "seed"}
+    values = [str(value) if name == "method" else f"{name} {value}" for name, value in point.items()]
+    return ", ".join([*values, f"seed {trial.config.seed}"])
 
 
 def open_store(settings: Settings) -> TrialStore:
@@ -108,9 +117,8 @@ def require_store(settings: Settings) -> TrialStore:
     store = find_store(settings)
     if store is None:
         origin = settings.origins["store"].origin
-        raise InputError(
-            f"there is no trial store at {settings.store} ({origin}): run a sweep, import trials, or name another by --store"
-        )
+        told = f"there is no trial store at {settings.store} ({origin})"
+        raise InputError(f"{told}: run a sweep, import trials, or name another by --store")
     return store
 
 

@@ -48,6 +48,10 @@ def claim(folder: TrialFolder, resumes: CheckpointRef | None, reason: str) -> At
         folder.storage.create(folder.attempt_name(number, HEADER), header.to_file())
     except FileExistsError:
         raise FencedError(f"trial {folder.key}: attempt {number} was claimed by another process first") from None
+    except StoreError:
+        if max(folder.claimed(), default=0) > number:  # whose owner cleaned up under this claim
+            raise FencedError(f"trial {folder.key}: attempt {number} was overtaken while it was claimed") from None
+        raise
     folder.storage.clean(folder.name(), is_fenced=False)
     for other in folder.attempt_folders():
         folder.storage.clean(folder.attempt_name(other), is_fenced=other < number)

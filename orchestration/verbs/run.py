@@ -34,7 +34,7 @@ def run(
     as_json: JsonOption = False,
 ) -> int:
     """Run the trials of a sweep that have no answer yet, then print its table; running it again is safe."""
-    from orchestration import wanted
+    from orchestration import cluster, wanted
     from orchestration.terminal import answer, count, say
 
     chosen = chosen_format(format_name, as_json)
@@ -42,13 +42,21 @@ def run(
         store=store, data=data, tracking_uri=tracking_uri, ray_address=ray_address, insecure_tracking=insecure_tracking
     )
     sweep = wanted.load(spec)
-    from orchestration.reconcile import reconcile
-
+    if settings.ray_address is None:
+        resources = sweep.spec.resources
+        cluster.check_fits(resources.cpu, resources.gpu, cluster.local_capacity(), "this machine")
+    else:
+        cluster.check_address(settings.ray_address)
     found = wanted.open_store(settings)
-    done = reconcile(sweep, found, settings, must_track=require_tracking)
+    with found.sweep(sweep.spec.name).owned():
+        from orchestration.reconcile import reconcile  # pandas and more, which a refusal does without
+
+        done = reconcile(sweep, found, settings, must_track=require_tracking)
     from orchestration.tables import render_table
 
-    answer(render_table(sweep, found, settings, chosen))
+    answer(render_table(sweep, found, settings.tracking_uri if done.is_tracked else None, chosen))
+    if not done.is_tracked:
+        say("the table is made from the records; `selfish sync` brings MLflow up to date")
     if done.num_missing:
         say(f"{count(done.num_missing, 'trial')} of {len(sweep.trials)} without an answer, {len(done.failures)} failed")
     say(f"browse it: {_ui_line(store, tracking_uri)}")

@@ -79,11 +79,9 @@ def import_(file: FileArgument, store: StoreOption = None, as_json: JsonOption =
     if as_json:
         answer_json(asdict(done))
     told = f"{count(len(done.imported), 'trial')} imported, {len(done.skipped)} there already"
-    say(
-        f"{told}, {len(done.conflicting)} left as they are since their records differ; `selfish sync` shows them in MLflow"
-    )
+    say(f"{told}; `selfish sync` shows them in MLflow")
     for key in done.conflicting:
-        say(f"trial {key}: its records here differ from those of the archive")
+        say(f"trial {key}: left as it is, since its records here differ from those of the archive")
     return 1 if done.conflicting else 0
 
 

@@ -24,13 +24,7 @@ def plan(spec: SpecArgument, store: StoreOption = None, data: DataOption = None,
 
     settings = read_settings(store=store, data=data)
     sweep = wanted.load(spec)
-    made = planning.make(
-        sweep.spec.name,
-        sweep.trials,
-        wanted.find_store(settings),
-        num_left_out=sweep.num_left_out,
-        num_cpus=wanted.num_cpus(),
-    )
+    made = planning.make(sweep, wanted.find_store(settings), num_cpus=wanted.num_cpus())
     if as_json:
         answer_json(made.to_dict())
     else:
@@ -56,5 +50,5 @@ def table(
     found = wanted.require_store(settings)
     from orchestration.tables import render_table
 
-    answer(render_table(sweep, found, settings, chosen))
+    answer(render_table(sweep, found, settings.tracking_uri, chosen))
     return 0

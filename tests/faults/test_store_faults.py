@@ -646,6 +646,7 @@ def test_of_two_processes_that_want_a_sweep_one_gets_it(tmp_path: Path) -> None:
 
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
         children = [in_child(race) for _ in range(2)]
+        os.close(tried)
         os.write(go, b"xx")
         answers = b"".join(os.read(both_tried, 1) for _ in range(2))
         for child in children:
@@ -653,7 +654,7 @@ def test_of_two_processes_that_want_a_sweep_one_gets_it(tmp_path: Path) -> None:
         assert sorted(exit_status(child) for child in children) == [0, 1]
         assert sorted(answers) == sorted(b"or")
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
-        for descriptor in (start, go, both_tried, tried):
+        for descriptor in (start, go, both_tried):
             os.close(descriptor)
 
 
@@ -681,9 +682,10 @@ def test_of_processes_that_claim_at_once_each_number_goes_to_one_and_only_the_la
             return 0
 
         children = [in_child(race) for _ in range(4)]
+        os.close(told)
         text = b""
         while text.count(b" ") < 4:
-            text += os.read(claimed, 64)
+            text += os.read(claimed, 64) or pytest.fail("a child died before it told what it claimed")
         os.write(go, b"xxxx")
         statuses = [exit_status(child) for child in children]
         numbers = [int(number) for number in text.split() if number != b"0"]
@@ -691,7 +693,7 @@ def test_of_processes_that_claim_at_once_each_number_goes_to_one_and_only_the_la
         assert statuses.count(0) == 1
         trial = TrialStore.open(path).trial(KEY)
         assert [record.attempt for record in trial.records()] == [max(numbers)]
-        for descriptor in (claimed, told, start, go):
+        for descriptor in (claimed, start, go):
             os.close(descriptor)
 
 

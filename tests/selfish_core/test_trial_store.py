@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -535,7 +536,108 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_the_attempt_goes_on(tmp_path:
     assert trial.problems() == []
 
 
+@pytest.mark.parametrize("num_writes", range(3))
+def test_a_checkpoint_that_was_cut_off_may_be_written_anew(tmp_path: Path, trial: StoredTrial, num_writes: int) -> None:
+    class Filling(Unsynced):
+        left = 10**9
+
+        def write(self, descriptor: int, data: memoryview) -> int:
+            self.left -= 1
+            if self.left < 0:
+                raise OSError(28, "No space left on device")
+            return super().write(descriptor, data)
+
+    calls = Filling()
+    attempt = TrialStore.open_in(LocalStorage(tmp_path / "store", calls)).trial(KEY).claim(None, "1")
+    calls.left = num_writes
+    with pytest.raises(StorageFullError):
+        attempt.write_checkpoint(1, b"cut off", {"epoch": 0})
+    calls.left = 10**9
+    train(attempt, range(1, 2))
+    assert trial.load(CheckpointRef(1, 1)) == (b"t1", {"epoch": 1})
+    assert trial.problems() == []
+
+
+@pytest.mark.parametrize("leaf", ["tensors.safetensors", "state.json"])
+def test_a_checkpoint_file_of_another_size_is_not_even_read(store: TrialStore, trial: StoredTrial, leaf: str) -> None:
+    ref = train(trial.claim(None, "1"), range(1, 2))[0]
+    with folder(store, "attempts", "1", "checkpoints", "epoch-00001", leaf).open("ab") as file:
+        file.truncate(2**42)
+    with pytest.raises(CorruptFileError, match=rf"{leaf}: has {2**42} bytes, its manifest says \d+$"):
+        trial.load(ref)
+
+
+def test_what_dead_processes_left_is_gone_at_the_next_start(store: TrialStore, trial: StoredTrial) -> None:
+    class Dying(Unsynced):
+        def link(self, source: str, name: str, folder: int) -> None:
+            os._exit(0)
+
+    def die_at(act: Callable[[TrialStore], object], calls: SystemCalls) -> None:
+        child = os.fork()
+        if child == 0:
+            act(TrialStore.open_in(LocalStorage(store.path, calls)))
+            os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+
+    first = trial.claim(None, "1")
+    first._folder.storage._calls = Dying()  # type: ignore[attr-defined]  # the same attempt, in a process that dies
+    for act in (
+        lambda dying: dying.sweep("one").save_spec(b"a: 1"),
+        lambda dying: dying.sweep("one").decide("x", {}),
+        lambda dying: dying.sweep("one").request("x"),
+        lambda dying: dying.trial(KEY).claim(None, "x"),
+        lambda dying: dying.put({}, "other"),
+        lambda _: first.write_checkpoint(1, b"", {}),
+        lambda _: first.write_record(make_record(1, 1, is_provisional=True)),
+    ):
+        die_at(act, Dying())
+    (store.path / "store.json").rename(store.path / "kept")
+    shutil.move(store.path / "trials", store.path.parent / "trials")
+    shutil.move(store.path / "sweeps", store.path.parent / "sweeps")
+    (store.path / "kept").rename(store.path.parent / "store.json")
+    die_at(lambda _: None, Dying())
+    for name in ("trials", "sweeps", "store.json"):
+        shutil.move(store.path.parent / name, store.path / name)
+    assert len(list(store.path.rglob(".tmp-*"))) == 8
+
+    again = TrialStore.open_in(LocalStorage(store.path, Unsynced()))
+    with again.sweep("one").owned():
+        again.put({}, "other").claim(None, "1")
+        again.trial(KEY).claim(None, "2")
+    assert list(store.path.rglob(".*")) == []
+
+
 # Fencing
+
+
+def test_a_checkpoint_is_not_committed_once_a_higher_attempt_exists(tmp_path: Path, trial: StoredTrial) -> None:
+    class Overtaken(Unsynced):
+        is_slow = False
+
+        def link(self, source: str, name: str, folder: int) -> None:
+            super().link(source, name, folder)
+            if self.is_slow and name == "state.json":
+                trial.claim(None, "2")
+
+    calls = Overtaken()
+    attempt = TrialStore.open_in(LocalStorage(tmp_path / "store", calls)).trial(KEY).claim(None, "1")
+    calls.is_slow = True
+    with pytest.raises(FencedError):
+        attempt.write_checkpoint(1, b"", {})
+    assert trial._folder.committed(1) == []
+
+
+def test_a_claim_that_is_overtaken_is_fenced(tmp_path: Path, trial: StoredTrial) -> None:
+    class Overtaken(Unsynced):
+        def link(self, source: str, name: str, folder: int) -> None:
+            trial.claim(None, "wins")
+            trial.claim(None, "cleans up")
+            super().link(source, name, folder)
+
+    slow = TrialStore.open_in(LocalStorage(tmp_path / "store", Overtaken())).trial(KEY)
+    with pytest.raises(FencedError):
+        slow.claim(None, "loses")
+    assert [header.reason for header in trial.attempts()] == ["wins", "cleans up"]
 
 
 def test_a_fenced_attempt_can_write_nothing(store: TrialStore, trial: StoredTrial) -> None:
