@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -131,8 +131,7 @@ def _run_driver(job: Job, watch: Watch, surroundings: Surroundings, stop: StopRe
         if driver.is_alive():
             driver.stop(stop)
     finally:
-        driver.end()
-        processes.end_descendants(spared)
+        driver.end(spared)
     _take(driver.events(), failures, watch)
     watch.tick()
     return failures
@@ -194,13 +193,19 @@ class _Driver:
         while self.is_alive() and not stop.is_urgent and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS / 2)
 
-    def end(self) -> None:
-        """Make sure that it is gone and that all it said has been read."""
+    def end(self, spared: Collection[int]) -> None:
+        """Make sure that it and all that it started are gone, and that all it said has been read.
+
+        Args:
+            spared: process ids below this process that are not the driver's.
+        """
         if self.is_alive():
             self._process.kill()
         self._process.wait()
+        processes.end_descendants(spared)
         self._reader.join(timeout=2)
-        for pipe in (self._process.stdin, self._process.stdout):
+        pipes = [self._process.stdin] if self._reader.is_alive() else [self._process.stdin, self._process.stdout]
+        for pipe in pipes:
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()

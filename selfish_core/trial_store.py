@@ -1,6 +1,6 @@
 """The trial store: a folder that holds what every trial's attempts recorded, and what every sweep asked for; the truth.
 
-It is torch-free, so that `plan` can read it. `store_layout` draws a trial's folder, `store_sweep` a sweep's.
+It is torch-free, so that `plan` can read it. `store.layout` draws a trial's folder, `store.sweep` a sweep's.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from selfish_core.errors import CorruptFileError, StoreError
 from selfish_core.files import LocalStorage
 from selfish_core.records import Record
 from selfish_core.storage import Storage, check_name, decode_json, encode_json
-from selfish_core.store_attempt import Attempt, claim
-from selfish_core.store_check import trial_problems
-from selfish_core.store_layout import (
+from selfish_core.store.attempt import Attempt, claim
+from selfish_core.store.check import trial_problems
+from selfish_core.store.layout import (
     FORMAT,
     AttemptHeader,
     CheckpointData,
     CheckpointRef,
     TrialFile,
 )
-from selfish_core.store_reading import TrialFolder
-from selfish_core.store_sweep import Decision, SavedSpec, StoredSweep
+from selfish_core.store.reading import TrialFolder
+from selfish_core.store.sweep import Decision, SavedSpec, StoredSweep
 
 __all__ = [
     "Attempt",

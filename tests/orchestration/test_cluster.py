@@ -18,7 +18,7 @@ from selfish_core.errors import InputError, ResourcesError, SelfishError
 
 
 @pytest.fixture
-def base(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     place = Path(tempfile.mkdtemp(prefix="s", dir="/tmp"))
     monkeypatch.setattr(tempfile, "tempdir", str(place))
     yield place / f"selfish-{os.getuid()}"

@@ -173,7 +173,7 @@ def test_a_full_disk_is_waited_for_and_then_told(
     patience = DiskPatience(timeout_seconds=0.03, poll_seconds=0.01)
     session = TrialSession(config, epochs=EPOCHS, corpus=tiny_corpus, stored=trial, patience=patience)
     session.step()
-    from selfish_core.store_attempt import Attempt
+    from selfish_core.store.attempt import Attempt
 
     plain = Attempt.write_checkpoint
     failures = 2

@@ -13,7 +13,7 @@ from typing import TypeVar
 from selfish_core.errors import CorruptFileError
 from selfish_core.records import Record
 from selfish_core.storage import Storage, decode_json, unwrap
-from selfish_core.store_layout import (
+from selfish_core.store.layout import (
     CHECKPOINTS,
     HEADER,
     LAST_EPOCH,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from selfish_core.errors import CorruptFileError
-from selfish_core.store_layout import CHECKPOINTS, HEADER, LAST_EPOCH, MANIFEST, CheckpointRef
-from selfish_core.store_reading import TrialFolder
+from selfish_core.store.layout import CHECKPOINTS, HEADER, LAST_EPOCH, MANIFEST, CheckpointRef
+from selfish_core.store.reading import TrialFolder
 
 
 def trial_problems(folder: TrialFolder) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 from selfish_core.errors import CorruptFileError, FencedError, StoreError
 from selfish_core.records import Record
 from selfish_core.storage import encode_json, wrap
-from selfish_core.store_layout import (
+from selfish_core.store.layout import (
     HEADER,
     LAST_EPOCH,
     MANIFEST,
@@ -30,7 +30,7 @@ from selfish_core.store_layout import (
     SealedRecords,
     epoch_name,
 )
-from selfish_core.store_reading import TrialFolder
+from selfish_core.store.reading import TrialFolder
 
 
 def claim(folder: TrialFolder, resumes: CheckpointRef | None, reason: str) -> Attempt:
