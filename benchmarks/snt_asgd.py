@@ -101,8 +101,8 @@ def averaging(parameters: Mapping[str, Tensor], multipliers: Mapping[str, Tensor
     return optimizer
 
 
-def training_step() -> dict[str, float]:
-    """The whole step, 2×200 on a vocabulary of 10,000, batch 20, 35 tokens a stream."""
+def training_step(batch_size: int) -> dict[str, float]:
+    """The whole step, 2×200 on a vocabulary of 10,000, 35 tokens a stream."""
     raw = {
         "method": "selfish",
         "corpus": "ptb",
@@ -122,8 +122,8 @@ def training_step() -> dict[str, float]:
             training.optimizer = averaging(training.parameters(), masks.multipliers)
         elif name != "without averages":
             training.optimizer = Elementwise(training.parameters(), masks.tensors, LEARNING_RATE)  # type: ignore[assignment]  # has the step
-        words, targets = torch.randint(0, 10_000, (35, 20)), torch.randint(0, 10_000, (35, 20))
-        state = training.model.initial_state(20)  # type: ignore[operator]  # LanguageModel
+        words, targets = torch.randint(0, 10_000, (2, 35, batch_size))
+        state = training.model.initial_state(batch_size)  # type: ignore[operator]  # LanguageModel
         found[name] = seconds(lambda t=training, s=state, w=words, y=targets: t._step(Epoch(), w, y, s), 9)
     return found
 
@@ -138,8 +138,9 @@ def report(title: str, found: Mapping[str, float], base: str) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     report("optimizer + mask step, 20M parameters", optimizer_step(), "torch.optim.SGD, as it comes")
-    whole = training_step()
-    report("whole training step, 2x200, V = 10,000, averaging phase", whole, "SNT-ASGD")
-    limit = whole["SNT-ASGD, elementwise"] / whole["without averages"]
-    found = whole["SNT-ASGD, elementwise"] / whole["SNT-ASGD"]
-    print(f"  elementwise / ours {found:.2f}; / no averages at all, the limit, {limit:.2f}: {found / limit:.0%}")
+    for batch_size in (20, 5, 2, 1):
+        whole = training_step(batch_size)
+        report(f"whole training step in the averaging phase, 2x200, V = 10,000, {batch_size} x 35", whole, "SNT-ASGD")
+        limit = whole["SNT-ASGD, elementwise"] / whole["without averages"]
+        found = whole["SNT-ASGD, elementwise"] / whole["SNT-ASGD"]
+        print(f"  elementwise / ours {found:.2f}; / no averages at all, the limit, {limit:.2f}: {found / limit:.0%}")
