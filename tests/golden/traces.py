@@ -1,6 +1,6 @@
 """Seeded traces: what 54 steps of each method look like, step by step.
 
-    python tests/golden/traces.py      writes traces.json anew; say why in CHANGELOG, under Numbers
+python tests/golden/traces.py      writes traces.json anew; say why in CHANGELOG, under Numbers
 """
 
 from __future__ import annotations
