@@ -69,7 +69,7 @@ def amount(value: float) -> str:
 def duration(seconds: float) -> str:
     """Write a length of time in its two largest units.
 
-    >>> duration(42), duration(130), duration(7300)
+    >>> duration(42), duration(130), duration(7320)
     ('42 s', '2 min 10 s', '2 h 2 min')
     """
     whole = round(seconds)

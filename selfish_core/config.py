@@ -95,11 +95,7 @@ class TrialConfig(BaseModel):
         return cls.model_validate(dict(data))
 
     def flat(self) -> Flat:
-        """Return dotted names and values; what has no meaning is left out.
-
-        >>> TrialConfig.from_dict(example).flat()["sparsity.removal_rate"]  # doctest: +SKIP
-        0.8
-        """
+        """Return dotted names and values, e.g. `sparsity.removal_rate`: 0.8; what has no meaning is left out."""
         return _flatten("", self.to_dict())
 
     def key(self) -> str:

@@ -64,7 +64,7 @@ def test_shows_every_trial_of_a_sweep(projector: Projector, store: TrialStore, m
     parent = runs_of(projector, TAG_SWEEP)["quick"]
     run = runs_of(projector)[trials[1].key]
     assert run.info.run_name == "static 0.5 seed 2"
-    assert "gate_density/0.input" in run.data.metrics, "MLflow groups charts by what stands before a slash"
+    assert "per_gate_density/0.input" in run.data.metrics, "MLflow groups charts by what stands before a slash"
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert (
         run.data.tags.items()

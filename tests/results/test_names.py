@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.names import decode_inexact, encode_inexact, is_exact_in_mlflow
+from results.names import FIRST_CHARTS, decode_inexact, encode_inexact, in_mlflow, is_exact_in_mlflow, recorded
+from selfish_core.records import GATE_DENSITY_PREFIX, METRICS
 
 INEXACT = st.sampled_from([math.nan, math.inf, -math.inf, -0.0])
 
@@ -34,3 +35,10 @@ def test_other_text_is_refused(text: str) -> None:
 )
 def test_what_mlflow_keeps(value: float, is_exact: bool) -> None:
     assert is_exact_in_mlflow(value) is is_exact
+
+
+def test_every_metric_comes_back_under_its_own_name() -> None:
+    metrics = [*(row.name for row in METRICS), GATE_DENSITY_PREFIX + "lstm0.input"]
+    shown = [in_mlflow(metric) for metric in metrics]
+    assert [recorded(name) for name in shown] == metrics
+    assert {name for name in shown if "/" not in name} == FIRST_CHARTS

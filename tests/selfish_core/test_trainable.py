@@ -136,7 +136,7 @@ def run_python(code: str, home: Path, ray_folder: str) -> str:
 @pytest.mark.ray
 def test_the_lines_of_the_readme_run(tmp_path: Path, ray_folder: str) -> None:
     code = readme_example()
-    assert len([line for line in code.splitlines() if line.strip()]) <= 12
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
     last = run_python(code, tmp_path, ray_folder).splitlines()[-1]
     assert re.fullmatch(r"(static|selfish) \d+\.\d+", last)
 
