@@ -49,7 +49,9 @@ class SparsityConfig(BaseModel):
     )
     horizon_epochs: int | None = Field(default=None, ge=1, description="epochs over which the schedule runs")
     update_every_epochs: int | None = Field(default=None, ge=1, description="epochs between mask updates")
-    update_every_steps: int | None = Field(default=None, ge=1, description="steps between mask updates")
+    update_every_steps: int | None = Field(
+        default=None, ge=2, description="steps from one mask update, which takes a step's place, to the next"
+    )
     update_end_fraction: float | None = Field(
         default=None, gt=0, le=1, allow_inf_nan=False, description="share of the horizon after which the mask is kept"
     )

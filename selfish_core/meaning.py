@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from selfish_core.accounting import tensor_targets
+from selfish_core.accounting import horizon_steps, steps_of_epoch, tensor_targets
 from selfish_core.catalogue.architectures import ARCHITECTURES
 from selfish_core.catalogue.corpora import check_long_enough, facts
 from selfish_core.catalogue.scores import REGROWTH_SCORES
@@ -28,6 +28,7 @@ def contradictions(config: TrialConfig) -> Iterator[Problem]:
     yield from _sizes(config)
     yield from _distribution(config.sparsity)
     yield from _updates(config.sparsity)
+    yield from _horizon(config)
     yield from _momentum(config)
     yield from _counts(config)
 
@@ -77,6 +78,9 @@ def _updates(part: SparsityConfig) -> Iterator[Problem]:
                 message = f"{name} has no meaning without removal and regrowth: leave it out or set it to null"
                 yield _in_sparsity(name, message, *nulls)
         return
+    if part.level == 0 and part.distribution != "dense":
+        message = "sparsity 0 leaves no position to regrow at: take method dense or static, or a sparsity above 0"
+        yield _in_sparsity("level", message, "removal")
     if part.removal_rate is None:
         yield _in_sparsity("removal_rate", "removal_rate is missing: removal needs a number in [0, 1]", "removal")
     if (part.update_every_epochs is None) == (part.update_every_steps is None):
@@ -119,6 +123,17 @@ def _return(part: SparsityConfig) -> Iterator[Problem]:
 
 def _in_sparsity(field: str, message: str, *also: str) -> Problem:
     return Problem(("sparsity", field), message, tuple(("sparsity", name) for name in also))
+
+
+def _horizon(config: TrialConfig) -> Iterator[Problem]:
+    """Refuse a schedule that is over before the first step."""
+    if horizon_steps(config) == 0:
+        rows = steps_of_epoch(config).num_rows
+        message = (
+            f"horizon_epochs {config.sparsity.horizon_epochs} of {rows} rows is less than one step of bptt_length "
+            f"{config.training.bptt_length}: shorten bptt_length or lengthen the horizon"
+        )
+        yield Problem(("sparsity", "horizon_epochs"), message, (("training", "bptt_length"), ("corpus", "name")))
 
 
 def _momentum(config: TrialConfig) -> Iterator[Problem]:

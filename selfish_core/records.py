@@ -64,9 +64,11 @@ METRICS: tuple[Metric, ...] = (
     Metric("sparsity", "1", "none", "share of maskable weights that are inactive after the epoch"),
     Metric("num_active_parameters", "weights", "none", "active maskable weights after the epoch, biases apart"),
     Metric("num_parameters", "weights", "none", "all parameters, biases too", is_watched=False),
-    Metric("removal_rate", "1", "none", "share of active weights removed at the epoch's last mask update"),
+    Metric("removal_rate", "1", "none", "scheduled share to remove at the epoch's last mask update"),
     Metric("num_mask_updates", "updates", "none", "mask updates so far", is_watched=False),
-    Metric("turnover_fraction", "1", "none", "share of active weights really exchanged by this epoch's mask updates"),
+    Metric(
+        "turnover_fraction", "1", "none", "share of active weights really exchanged, mean over the epoch's mask updates"
+    ),
     Metric("explored_fraction", "1", "none", "share of maskable weights active at any time so far (ITOP's R_s)"),
     Metric("is_averaging", "0 or 1", "none", "whether the evaluated weights are averages"),
     Metric("training_flops", "FLOPs", "lower", "training FLOPs so far, by the method's rule"),
@@ -152,6 +154,7 @@ class Record(BaseModel):
     def science(self) -> str:
         """The part that must be the same bits whenever the epoch is computed again, as canonical JSON."""
         part = self.model_dump(include={"key", "epoch", "outcome", "metrics", "message"})
+        part["metrics"].pop("best_possible_test_perplexity", None)  # the corpus's, not the trial's
         return json.dumps(part, sort_keys=True, allow_nan=False)
 
     def to_json(self) -> bytes:

@@ -20,7 +20,7 @@ class ScoreRow:
         name: as it stands in specs.
         description: one line.
         needs: what must be at hand beside the weights: a dense gradient, or the optimizer's momentum.
-        flops_rule: training FLOPs of a method that regrows by it, a row of `selfish_core.config.FLOPS_RULES`.
+        flops_rule: training FLOPs of a method that regrows by it, a row of `selfish_core.accounting.FLOPS_RULES`.
         source: where it was published.
     """
 

@@ -3,7 +3,7 @@
 The average of a weight is the mean of its iterates since it last became active, the first of them excluded
 (torch's ASGD with t0 = 0 for a weight that never leaves). Ages differ from weight to weight, yet between two mask
 updates they all advance by one a step. So a step only adds the weights to a running sum; what belongs to whom is
-settled in `_settle`, at evaluations and mask updates, with the step at which each weight was born.
+settled in `settle`, at evaluations and mask updates, with the step at which each weight was born.
 
 With n steps so far, r at the last settling, b a weight's birth, c = n - r and S its sum since r, the average A goes to
 

@@ -19,6 +19,7 @@ from selfish_core.errors import CorruptFileError
 from selfish_core.optim.base import OptimizerState
 from selfish_core.sparsity.masks import pack, unpack
 from selfish_core.training.loop import Progress, Training
+from selfish_core.training.randomness import generator_for
 
 FORMAT = 1
 
@@ -37,6 +38,7 @@ def dump(training: Training) -> tuple[bytes, dict[str, Any]]:
     state = {
         "format": FORMAT,
         "key": training.config.key(),
+        "device": training.device.type,
         "progress": asdict(training.progress),
         "mask_updates": updater.num_updates,
         "mask_targets": updater.targets,
@@ -45,14 +47,19 @@ def dump(training: Training) -> tuple[bytes, dict[str, Any]]:
     return save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}), state
 
 
-def restore(training: Training, tensors: bytes, state: Mapping[str, Any], where: str) -> None:
+def restore(training: Training, tensors: bytes, state: Mapping[str, Any], where: str) -> list[str]:
     """Put a fresh training of the same config where the dumped one was.
+
+    Every kind of device has random generators of its own, so on another kind dropout starts a sequence anew.
 
     Args:
         training: built from the same config.
         tensors: as dumped.
         state: as dumped.
         where: names the checkpoint in errors.
+
+    Returns:
+        What a reader of the numbers should know; empty as a rule.
 
     Raises:
         CorruptFileError: when it is of another format or trial, or does not fit the model.
@@ -62,6 +69,7 @@ def restore(training: Training, tensors: bytes, state: Mapping[str, Any], where:
     try:
         groups = _grouped(load_tensors(tensors))
         _restore(training, groups, state)
+        return _restore_dropout(training, groups, str(state.get("device", "cpu")))
     except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise CorruptFileError(f"{where}: does not fit the trial: {str(error).splitlines()[0]}") from error
 
@@ -87,8 +95,19 @@ def _restore(training: Training, groups: Mapping[str, dict[str, Tensor]], state:
         OptimizerState(_moved(groups.get("optimizer", {}), training.device), dict(state["optimizer"]))
     )
     for name, generator in training.generators.items():
-        generator.set_state(groups["generators"][name])
+        if name != "dropout":
+            generator.set_state(groups["generators"][name])
     training.progress = Progress(**state["progress"])
+
+
+def _restore_dropout(training: Training, groups: Mapping[str, dict[str, Tensor]], device: str) -> list[str]:
+    saved = groups["generators"]["dropout"]
+    if device == training.device.type:
+        training.generators["dropout"].set_state(saved)
+        return []
+    seed, epoch = training.config.seed, training.progress.epoch
+    training.generators["dropout"] = generator_for(seed, f"dropout after epoch {epoch}", training.device)
+    return [f"went on on {training.device.type} after {device}: dropout draws from a new sequence after epoch {epoch}"]
 
 
 def _named(group: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -177,6 +177,8 @@ class Training:
             best = self.progress.best_val_loss
             if best is None or losses["val"] < best:
                 losses["test"] = self._loss(self._text.test_TB)
+                if not math.isfinite(losses["test"]):
+                    raise DivergedError(f"test loss is {losses['test']} after step {self.progress.step}")
                 self.progress.best_val_loss = losses["val"]
                 self.progress.best_epoch = self.progress.epoch + 1
         return losses
@@ -214,7 +216,7 @@ class Training:
             "num_parameters": counts.num_parameters,
             "removal_rate": epoch.removal_rate,
             "num_mask_updates": self.updater.num_updates,
-            "turnover_fraction": sum(epoch.turnover),
+            "turnover_fraction": sum(epoch.turnover) / max(1, len(epoch.turnover)),
             "explored_fraction": self._explored_fraction(counts.num_maskable),
             "is_averaging": self.optimizer.is_averaging,
             "training_flops": self.progress.epoch * training_flops_per_epoch(self.config),

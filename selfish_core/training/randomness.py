@@ -16,11 +16,12 @@ def generators(seed: int, device: torch.device) -> dict[str, torch.Generator]:
     weights and masks on every device.
     """
     return {
-        purpose: _generator(seed, purpose, device if purpose == "dropout" else torch.device("cpu"))
+        purpose: generator_for(seed, purpose, device if purpose == "dropout" else torch.device("cpu"))
         for purpose in PURPOSES
     }
 
 
-def _generator(seed: int, purpose: str, device: torch.device) -> torch.Generator:
+def generator_for(seed: int, purpose: str, device: torch.device) -> torch.Generator:
+    """Make the generator of one purpose."""
     digest = hashlib.sha256(f"{seed}:{purpose}".encode()).digest()
     return torch.Generator(device=device).manual_seed(int.from_bytes(digest[:7], "big"))

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from selfish_core.accounting import steps_of_epoch
 from selfish_core.config import TrialConfig
@@ -105,13 +105,24 @@ class TrialSession:
         self.epoch += 1
         return self._last
 
-    def save(self) -> tuple[bytes, dict[str, object]]:
-        """Return a whole checkpoint of the epoch just given, for users of plain Tune."""
+    def save(self) -> tuple[bytes, dict[str, Any]]:
+        """Return a checkpoint of the epoch just given, for Tune: a whole one, or with a trial store the epoch alone."""
+        if self._trainer.stored is not None:
+            return b"", {"key": self.config.key(), "epoch": self.epoch}
         return self._trainer.save(self._replay)
 
-    def load(self, tensors: bytes, state: dict[str, object]) -> None:
-        """Go on from what `save` returned."""
-        self.epoch = self._trainer.load(tensors, state)
+    def load(self, tensors: bytes, state: dict[str, Any]) -> None:
+        """Go on from what `save` returned; with a trial store its own records and checkpoints say how.
+
+        Raises:
+            CorruptFileError: when it is another trial's, or reaches further than the trial store.
+        """
+        if self._trainer.stored is None:
+            self.epoch = self._trainer.load(tensors, state)
+        elif state.get("key") != self.config.key() or int(state["epoch"]) > len(self._replay.records):
+            raise CorruptFileError(f"the given checkpoint is not of the stored epochs of trial {self.config.key()}")
+        else:
+            self.epoch = int(state["epoch"])
         self._last = None
 
     def close(self) -> None:
@@ -144,15 +155,18 @@ class _Trainer:
     def next_record(self, replay: _Replay) -> Record:
         training = self._started(replay)
         while training.progress.epoch < len(replay.records):
-            self._train_again(training, replay)
+            again = self._train_again(training, replay)
+            if again.outcome == "diverged":
+                replay.records[again.epoch - 1 :] = [again]
+                return again
         record = self._train(training, replay)
         replay.records.append(record)
         return record
 
-    def save(self, replay: _Replay) -> tuple[bytes, dict[str, object]]:
+    def save(self, replay: _Replay) -> tuple[bytes, dict[str, Any]]:
         return dump(self._started(replay))
 
-    def load(self, tensors: bytes, state: dict[str, object]) -> int:
+    def load(self, tensors: bytes, state: dict[str, Any]) -> int:
         training = Training(self.config, self._corpus, self._device)
         restore(training, tensors, state, "the given checkpoint")
         self.training = training
@@ -179,7 +193,7 @@ class _Trainer:
             try:
                 data = self.stored.load(ref) if self.stored is not None else None
                 if data is not None:
-                    restore(training, data.tensors, data.state, where)
+                    replay.events += restore(training, data.tensors, data.state, where)
                     return ref
             except CorruptFileError as error:
                 log.warning("refused a damaged checkpoint, taking the one before it: %s", error)
@@ -187,12 +201,12 @@ class _Trainer:
                 training = self.training = Training(self.config, self._corpus, self._device)
         return None
 
-    def _train_again(self, training: Training, replay: _Replay) -> None:
+    def _train_again(self, training: Training, replay: _Replay) -> Record:
         """Train an epoch whose checkpoint is gone, and compare it with its record."""
         known = replay.records[training.progress.epoch]
         record = self._train(training, replay)
         if record.science() == known.science():
-            return
+            return record
         if record.provenance == known.provenance:
             raise NondeterminismError(
                 f"NONDETERMINISTIC: epoch {record.epoch} of trial {record.key}, trained again on the same fingerprint, "
@@ -202,6 +216,7 @@ class _Trainer:
         log.warning(
             "epoch %d of trial %s differs from its record: code or machine have changed", record.epoch, record.key
         )
+        return record
 
     def _train(self, training: Training, replay: _Replay) -> Record:
         started = time.time()

@@ -52,6 +52,10 @@ def test_first_counts_are_exact_or_within_six_sigma(
         with pytest.raises(InputError, match="dense"):
             resolve({**tiny_trial("dense", "sgd").to_dict(), "sparsity": {"level": level}})
         return
+    if level == 0.0 and METHODS[method].parts["removal"] != "none":
+        with pytest.raises(InputError, match="sparsity 0 leaves no position to regrow at"):
+            tiny_trial(method, "sgd", sparsity={"level": level})
+        return
     config = tiny_trial(method, "sgd", **({} if method == "dense" else {"sparsity": {"level": level}}))
     masks = start(config, tiny_corpus).updater.masks.tensors
     for target in tensor_targets(config):

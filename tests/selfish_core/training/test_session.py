@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
 
 from selfish_core.catalogue.methods import METHODS
 from selfish_core.catalogue.optimizers import OPTIMIZERS
 from selfish_core.config import TrialConfig
 from selfish_core.data.corpora import Corpus
-from selfish_core.errors import FencedError, NondeterminismError, StorageFullError
+from selfish_core.errors import CorruptFileError, FencedError, NondeterminismError, StorageFullError
 from selfish_core.records import Record
+from selfish_core.training import session as session_module
 from selfish_core.training.loop import Training
 from selfish_core.training.session import DiskPatience, TrialSession
 from selfish_core.trial_store import StoredTrial, TrialStore
@@ -236,3 +239,57 @@ def test_same_seed_same_bits_other_seed_other_bits(tiny_trial, tiny_corpus: Corp
     )
     assert science(one) == science(same)
     assert one[0].metrics["val_loss_nats"] != other[0].metrics["val_loss_nats"]
+
+
+def test_a_checkpoint_of_another_kind_of_device_is_gone_on_from_and_told(
+    tiny_trial, tiny_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_trial()
+    trial = stored_trial(tmp_path, config)
+    plain_dump = session_module.dump
+
+    def dump_as_on_a_gpu(training: Training) -> tuple[bytes, dict[str, object]]:
+        tensors, state = plain_dump(training)
+        named = load_tensors(tensors) | {"generators/dropout": torch.zeros(16, dtype=torch.uint8)}
+        return save_tensors(named), {**state, "device": "cuda"}
+
+    monkeypatch.setattr(session_module, "dump", dump_as_on_a_gpu)
+    first = run_to_end(TrialSession(config, epochs=3, corpus=tiny_corpus, stored=trial))
+    monkeypatch.setattr(session_module, "dump", plain_dump)
+    run_to_end(TrialSession(config, epochs=EPOCHS, corpus=tiny_corpus, stored=trial))
+    records = trial.records()
+    assert records[:3] == first
+    assert records[3].events == ("went on on cpu after cuda: dropout draws from a new sequence after epoch 3",)
+
+
+def test_an_epoch_that_diverges_when_trained_again_ends_the_trial(
+    tiny_trial, tiny_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_trial()
+    trial = stored_trial(tmp_path, config)
+    run_to_end(TrialSession(config, epochs=2, corpus=tiny_corpus, stored=trial))
+    for manifest in tmp_path.rglob("manifest.json"):
+        manifest.unlink()
+    monkeypatch.setattr(session_module, "code_version", lambda: "another")
+    monkeypatch.setattr(Training, "_loss", lambda self, rows: float("nan"))
+    records = run_to_end(TrialSession(config, epochs=EPOCHS, corpus=tiny_corpus, stored=trial))
+    assert [record.outcome for record in records] == ["trained", "trained", "diverged"]
+    assert [(record.epoch, record.outcome) for record in trial.records()] == [(1, "diverged")]
+
+
+def test_with_a_store_save_and_load_name_the_epoch_and_the_store_has_the_rest(
+    tiny_trial, tiny_corpus: Corpus, tmp_path: Path
+) -> None:
+    config = tiny_trial()
+    trial = stored_trial(tmp_path, config)
+    expected = run_to_end(TrialSession(config, epochs=EPOCHS, corpus=tiny_corpus))
+    run_to_end(TrialSession(config, epochs=4, corpus=tiny_corpus, stored=trial))
+    first = TrialSession(config, epochs=EPOCHS, corpus=tiny_corpus, stored=trial)
+    first.step()
+    second = TrialSession(config, epochs=EPOCHS, corpus=tiny_corpus, stored=trial)
+    second.load(*first.save())
+    assert science(run_to_end(second)) == science(expected[1:])
+    assert science(trial.records()) == science(expected)
+    other = TrialSession(tiny_trial(seed=9), epochs=EPOCHS, corpus=tiny_corpus, stored=trial)
+    with pytest.raises(CorruptFileError, match="not of the stored epochs"):
+        other.load(*first.save())
