@@ -7,10 +7,12 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
+from pydantic import TypeAdapter
 
 from orchestration import corpora
 from orchestration.job import first_line
 from orchestration.processes import Stopped
+from orchestration.registry import register
 from orchestration.settings import Settings
 from orchestration.standing import look_up
 from orchestration.terminal import count, say
@@ -19,6 +21,7 @@ from selfish_core.catalogue.corpora import CorpusConfig
 from selfish_core.data.corpora import Corpus, load
 from selfish_core.errors import InterruptedRunError, SelfishError
 from selfish_core.records import Record
+from selfish_core.training.fingerprint import pick_device
 from selfish_core.training.session import TrialSession
 from selfish_core.trial_store import TrialStore
 from sweeps.expand import Trial
@@ -35,20 +38,19 @@ def train_trials(wanted: Wanted, trials: Sequence[Trial], store: TrialStore, set
         device: `cpu`, `cuda` or `auto`.
 
     Raises:
+        InputError: when the device is not there, or a text is not the one that the sweep has trained on.
         OwnedElsewhereError: when another process runs this sweep.
         CorpusError: when a corpus is missing or damaged.
         InterruptedRunError: when a stop was asked for; the running epoch is given up.
     """
-    sweep = store.sweep(wanted.spec.name)
-    with sweep.owned():
+    pick_device(device)
+    with store.sweep(wanted.spec.name).owned():
         missing = [trial for trial in trials if not look_up(store, trial.key, trial.epochs).is_over]
         if not missing:
             say(f"all {count(len(trials), 'trial')} are answered; nothing to train")
             return 0
         corpora.verify({trial.key: trial.config for trial in missing}, settings)
-        sweep.save_spec(wanted.spec.text)
-        for trial in wanted.trials:
-            store.put(trial.config.to_dict(), trial.key)
+        register(wanted.spec, wanted.trials, store)
         names = {key: f"{label} ({key[:8]})" for key, label in wanted.labels.items()}
         try:
             failed = [trial for trial in missing if not _train_one(trial, names[trial.key], store, settings, device)]
@@ -68,7 +70,7 @@ def _train_one(trial: Trial, name: str, store: TrialStore, settings: Settings, d
         session = TrialSession(
             trial.config,
             epochs=trial.epochs,
-            corpus=_corpus(trial.config.corpus, settings.data),
+            corpus=_corpus(trial.config.corpus.model_dump_json(), settings.data),
             stored=store.trial(trial.key),
             device=device,
             reason="train",
@@ -83,8 +85,9 @@ def _train_one(trial: Trial, name: str, store: TrialStore, settings: Settings, d
 
 
 @lru_cache(maxsize=2)
-def _corpus(config: CorpusConfig, data: Path | None) -> Corpus:
+def _corpus(config_json: str, data: Path | None) -> Corpus:
     """Read a text once for all trials that share it."""
+    config = TypeAdapter[CorpusConfig](CorpusConfig).validate_json(config_json)
     return load(config, data, download=False)
 
 

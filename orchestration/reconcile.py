@@ -15,6 +15,7 @@ from orchestration import cluster, corpora
 from orchestration.job import Job
 from orchestration.monitor import Monitor, SweepProgress
 from orchestration.processes import Stopped, StopRequest
+from orchestration.registry import register
 from orchestration.settings import Settings
 from orchestration.supervise import Outcome, Surroundings, Watch, supervise
 from orchestration.terminal import count, say
@@ -72,9 +73,7 @@ def reconcile(wanted: Wanted, store: TrialStore, settings: Settings, *, must_tra
         missing = progress.missing()
         if missing:
             corpora.verify({trial.key: trial.config for trial in wanted.trials if trial.key in missing}, settings)
-        store.sweep(wanted.spec.name).save_spec(wanted.spec.text)
-        for trial in wanted.trials:
-            store.put(trial.config.to_dict(), trial.key)
+        register(wanted.spec, wanted.trials, store)
         projector = Projector(store, settings.tracking_uri)
         if must_track:
             projector.project([_view(wanted, is_live=bool(missing))])

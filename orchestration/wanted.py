@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestration.registry import registered_trials
 from orchestration.settings import Settings
 from orchestration.terminal import say
 from selfish_core.config import TrialConfig
@@ -80,11 +81,17 @@ def load(spec: str) -> Wanted:
 def load_saved(store: TrialStore, name: str) -> Wanted | None:
     """Return a stored sweep by the newest version of its spec; None where there is none that can be expanded."""
     saved = store.sweep(name).specs()
+    if not saved:
+        return None
     try:
-        read = spec_module.parse(saved[-1].text, Path(f"{name}.yaml")) if saved else None
-        return Wanted(read, expand(read).trials) if read else None
+        read = spec_module.parse(saved[-1].text, Path(f"{name}.yaml"))
     except InputError:
         return None
+    try:
+        return Wanted(read, expand(read).trials)
+    except InputError:
+        trials = registered_trials(read, store)
+        return Wanted(read, trials) if trials else None
 
 
 def _label(trial: Trial, fields: Collection[str]) -> str:

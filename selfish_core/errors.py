@@ -6,6 +6,7 @@
     │   ├── CorpusError              a corpus is missing, damaged or not what its checksum says
     │   └── ResourcesError           the trials ask for more than the machine or cluster has
     ├── StoreError                   the trial store cannot be used
+    │   ├── NoStoreError             a folder that a user named is no trial store (exit code 2)
     │   ├── CorruptFileError         a durable file fails its checksum or its format
     │   ├── StorageFullError         no space is left on the device
     │   ├── OwnedElsewhereError      another live process owns what was asked for
@@ -71,6 +72,12 @@ class ResourcesError(InputError):
 
 class StoreError(SelfishError):
     """The trial store cannot be read or written."""
+
+
+class NoStoreError(StoreError):
+    """The folder that a user named as trial store is something else."""
+
+    exit_code = 2
 
 
 class CorruptFileError(StoreError):

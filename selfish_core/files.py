@@ -165,6 +165,10 @@ class LocalStorage:
         finally:
             os.close(descriptor)
 
+    def is_writable(self) -> bool:
+        """Whether anything could be written; a folder that is not can still be read."""
+        return os.access(self.root, os.W_OK)
+
     def check_locks(self, name: str) -> None:
         """Make sure that the file system refuses to lock one file twice.
 

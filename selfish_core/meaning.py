@@ -127,8 +127,8 @@ def _in_sparsity(field: str, message: str, *also: str) -> Problem:
 
 def _horizon(config: TrialConfig) -> Iterator[Problem]:
     """Refuse a schedule that is over before the first step."""
-    if horizon_steps(config) == 0:
-        rows = steps_of_epoch(config).num_rows
+    rows = steps_of_epoch(config).num_rows
+    if rows > 1 and horizon_steps(config) == 0:
         message = (
             f"horizon_epochs {config.sparsity.horizon_epochs} of {rows} rows is less than one step of bptt_length "
             f"{config.training.bptt_length}: shorten bptt_length or lengthen the horizon"

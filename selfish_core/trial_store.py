@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from selfish_core.errors import CorruptFileError, StoreError
+from selfish_core.errors import CorruptFileError, NoStoreError, StoreError
 from selfish_core.files import LocalStorage
 from selfish_core.records import Record
 from selfish_core.storage import Storage, check_name, decode_json, encode_json
@@ -65,9 +65,10 @@ class TrialStore:
         is_new = not storage.exists("store.json")
         if is_new and others:
             told = f"it has no store.json but holds {', '.join(others[:3])}"
-            raise StoreError(f"{storage.root} is no trial store: {told}; name a new or empty folder")
-        storage.check_locks("store.lock")
-        storage.clean("", is_fenced=False)
+            raise NoStoreError(f"{storage.root} is no trial store: {told}; name a new or empty folder")
+        if storage.is_writable():
+            storage.check_locks("store.lock")
+            storage.clean("", is_fenced=False)
         if is_new:
             with contextlib.suppress(FileExistsError):
                 storage.create("store.json", encode_json({"format": FORMAT, "store_id": secrets.token_hex(16)}))
@@ -109,15 +110,15 @@ class TrialStore:
         return StoredSweep(self._storage, check_name("sweep name", name))
 
     def sweep_names(self) -> list[str]:
-        """Return the names of the sweeps that are stored, sorted."""
-        return self._storage.list("sweeps")
+        """Return the names of the sweeps that have a spec, sorted; one that was only owned for a moment has none."""
+        return [name for name in self._storage.list("sweeps") if self.sweep(name).specs()]
 
     def problems(self) -> list[str]:
         """Read and check every file; return one line for each that is damaged, missing or half written."""
         found = []
         for key in self._storage.list("trials"):
             found += self.trial(key).problems()
-        for name in self.sweep_names():
+        for name in self._storage.list("sweeps"):
             found += self.sweep(name).problems()
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,9 @@ from orchestration.options import (
     chosen_format,
     read_settings,
 )
+
+if TYPE_CHECKING:
+    from sweeps.parts import Resources
 
 
 def run(
@@ -43,8 +46,7 @@ def run(
     )
     sweep = wanted.load(spec)
     if settings.ray_address is None:
-        resources = sweep.spec.resources
-        cluster.check_fits(resources.cpu, resources.gpu, cluster.local_capacity(), "this machine")
+        _check_fits(sweep.spec.resources)
     else:
         cluster.check_address(settings.ray_address)
     found = wanted.open_store(settings)
@@ -56,10 +58,10 @@ def run(
 
     answer(render_table(sweep, found, settings.tracking_uri if done.is_tracked else None, chosen))
     if not done.is_tracked:
-        say("the table is made from the records; `selfish sync` brings MLflow up to date")
+        say(f"the table is made from the records; `selfish sync{_flags(store, tracking_uri)}` brings MLflow up to date")
     if done.num_missing:
         say(f"{count(done.num_missing, 'trial')} of {len(sweep.trials)} without an answer, {len(done.failures)} failed")
-    say(f"browse it: {_ui_line(store, tracking_uri)}")
+    say(f"browse it: selfish ui{_flags(store, tracking_uri)}")
     return done.exit_code
 
 
@@ -80,6 +82,7 @@ def train(
         raise InputError(unknown_name("device", device, ("cpu", "cuda", "auto")))
     settings = read_settings(store=store, data=data)
     sweep = wanted.load(spec)
+    _check_fits(sweep.spec.resources)
     chosen = [trial for trial in sweep.trials if trial.key.startswith(only or "")]
     if not chosen:
         raise InputError(
@@ -90,9 +93,16 @@ def train(
     return train_trials(sweep, chosen, wanted.open_store(settings), settings, device)
 
 
-def _ui_line(store: str | None, tracking_uri: str | None) -> str:
-    """Return the command that opens the UI on what this command wrote."""
+def _check_fits(resources: Resources) -> None:
+    """Refuse a trial that asks for more than this machine has."""
+    from orchestration import cluster
+
+    cluster.check_fits(resources.cpu, resources.gpu, cluster.local_capacity(), "this machine")
+
+
+def _flags(store: str | None, tracking_uri: str | None) -> str:
+    """Return the flags that lead another command to what this one wrote, each after a space."""
     import shlex
 
     flags = (("--store", store), ("--tracking-uri", tracking_uri))
-    return " ".join(["selfish ui", *(f"{flag} {shlex.quote(value)}" for flag, value in flags if value is not None)])
+    return "".join(f" {flag} {shlex.quote(value)}" for flag, value in flags if value is not None)

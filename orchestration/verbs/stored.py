@@ -72,9 +72,13 @@ def import_(file: FileArgument, store: StoreOption = None, as_json: JsonOption =
 
     settings = read_settings(store=store)
     from results.archive import import_archive, verify
+    from selfish_core.errors import CorruptFileError, InputError
 
     path = Path(file).expanduser()
-    verify(path)
+    try:
+        verify(path)
+    except CorruptFileError as error:
+        raise InputError(str(error)) from error
     done = import_archive(wanted.open_store(settings), path)
     if as_json:
         answer_json(asdict(done))

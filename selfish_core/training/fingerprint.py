@@ -7,6 +7,8 @@ import platform
 
 import torch
 
+from selfish_core.errors import InputError
+
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -29,6 +31,8 @@ def pick_device(name: str) -> torch.device:
     """Turn `auto` into a GPU where there is one, else the CPU; tell a GPU to be deterministic, in whole floats."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("device 'cuda': this machine has no GPU that torch can use: take cpu or auto")
     if name == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.deterministic = True

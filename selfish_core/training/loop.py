@@ -168,17 +168,21 @@ class Training:
             )
             raise DivergedError(f"gradient norm is {norm} at step {step}, in {where}")
 
+    def _check_evaluated(self, split: str, loss: float) -> None:
+        if not math.isfinite(loss):
+            weights = self.parameters().items()
+            where = next((name for name, weight in weights if not weight.isfinite().all()), "no single weight")
+            raise DivergedError(f"{split} loss is {loss} after step {self.progress.step}, in {where}")
+
     def _evaluate(self) -> dict[str, float]:
         """Return the losses; the test text is read only where validation is at a new minimum."""
         with self.optimizer.evaluation_weights():
             losses = {"val": self._loss(self._text.valid_TB)}
-            if not math.isfinite(losses["val"]):
-                raise DivergedError(f"validation loss is {losses['val']} after step {self.progress.step}")
+            self._check_evaluated("validation", losses["val"])
             best = self.progress.best_val_loss
             if best is None or losses["val"] < best:
                 losses["test"] = self._loss(self._text.test_TB)
-                if not math.isfinite(losses["test"]):
-                    raise DivergedError(f"test loss is {losses['test']} after step {self.progress.step}")
+                self._check_evaluated("test", losses["test"])
                 self.progress.best_val_loss = losses["val"]
                 self.progress.best_epoch = self.progress.epoch + 1
         return losses

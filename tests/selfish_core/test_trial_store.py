@@ -814,3 +814,11 @@ def test_a_forked_child_that_unwinds_does_not_end_its_parents_ownership(store: T
         os.waitpid(child, 0)
         with pytest.raises(OwnedElsewhereError), store.sweep("one").owned():
             pass
+
+
+def test_a_store_that_cannot_be_written_can_be_read(
+    tmp_path: Path, store: TrialStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(LocalStorage, "lock", lambda *_: pytest.fail("a lock was taken"))
+    assert TrialStore.open(store.path).store_id == store.store_id

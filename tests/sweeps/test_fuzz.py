@@ -216,3 +216,10 @@ def test_reordered_and_commented_specs_have_the_same_keys(name: str, rng: random
     text = "".join(f"{line}  # {rng.random()}\n" for line in ["", *text.split("\n")])
     keys = {trial.key for trial in expand.expand(spec.parse(text.encode(), sweep.path))}
     assert keys == {trial.key for trial in expand.expand(sweep)}
+
+
+@pytest.mark.slow
+@settings(quick, max_examples=10_000)
+@given(st.sampled_from(sorted(SHIPPED)), st.integers(0, 2**32), st.integers(1, 6))
+def test_ten_thousand_other_structures(name: str, seed: int, count: int) -> None:
+    test_shipped_specs_with_another_structure.hypothesis.inner_test(name, seed, count)
