@@ -1,7 +1,7 @@
 """`SparseRNNTrainable`: one trial as a Tune trainable, one step an epoch, over the loop that `selfish train` runs.
 
-With a store, recorded epochs come back one a step before anything is trained; Tune's own checkpoints are not needed.
-Without one, Tune's save, restore and pause work as for any trainable.
+With a store, recorded epochs come back one a step before anything is trained, and what Tune saves only names the epoch.
+Without one, Tune's save, restore and pause carry the whole training, as for any trainable.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class SparseRNNTrainable(tune.Trainable):  # type: ignore[misc]  # Ray has no ty
         }
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Write a whole checkpoint: one safetensors file and one JSON file."""
+        """Write one safetensors file and one JSON file: a whole checkpoint, or with a store the epoch alone."""
         tensors, state = self._session.save()
         folder = Path(checkpoint_dir)
         (folder / "tensors.safetensors").write_bytes(tensors)
@@ -85,7 +85,6 @@ class SparseRNNTrainable(tune.Trainable):  # type: ignore[misc]  # Ray has no ty
 def _open(config: Mapping[str, Any]) -> TrialSession:
     _check(config)
     torch.set_num_threads(config.get("threads", 1))
-    torch.sparse.check_sparse_tensor_invariants.enable()  # type: ignore[no-untyped-call]  # torch has no annotation
     trial = resolve(config["trial"], epochs=config["epochs"])
     store = config.get("store")
     return TrialSession(

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import torch
+
 from selfish_core.accounting import steps_of_epoch
 from selfish_core.config import TrialConfig
 from selfish_core.data.corpora import Corpus
@@ -76,6 +78,7 @@ class TrialSession:
         reason: str = "run",
         patience: DiskPatience | None = None,
     ) -> None:
+        torch.sparse.check_sparse_tensor_invariants.enable()  # type: ignore[no-untyped-call]  # torch has no annotation
         self.config = config
         self.epochs = epochs
         self.epoch = 0
