@@ -14,7 +14,7 @@ from orchestration.cluster import local_capacity
 from orchestration.settings import Settings, user_file, without_password
 from orchestration.terminal import amount, columns
 from orchestration.wanted import find_store
-from selfish_core.catalogue.corpora import CORPORA, SPLITS
+from selfish_core.catalogue.corpora import CORPORA, CORPUS_CONFIGS, SPLITS
 from selfish_core.errors import SelfishError
 
 PACKAGES = ("selfish", "torch", "ray", "mlflow", "optuna", "pandas", "numpy", "pydantic")
@@ -26,7 +26,9 @@ def examine(settings: Settings) -> dict[str, Any]:
     store = _store(settings)
     tracking = _tracking(settings)
     disk = _disk(settings)
-    problems = [*store["problems"], *tracking["problems"], *disk["problems"]]
+    corpora = _corpora(settings)
+    damaged = [one["problem"] for one in corpora.values() if one["problem"]]
+    problems = [*store["problems"], *tracking["problems"], *disk["problems"], *damaged]
     capacity = local_capacity()
     return {
         "is_well": not problems,
@@ -39,7 +41,7 @@ def examine(settings: Settings) -> dict[str, Any]:
         },
         "user_file": {"path": str(user_file()), "is_there": user_file().is_file()},
         "store": store,
-        "corpora": _corpora(settings),
+        "corpora": corpora,
         "tracking": tracking,
         "disk": disk,
     }
@@ -48,10 +50,7 @@ def examine(settings: Settings) -> dict[str, Any]:
 def examined_text(found: Mapping[str, Any]) -> str:
     """Lay the findings out for people."""
     settings = [[name, str(one["value"] or "–"), one["origin"]] for name, one in found["settings"].items()]
-    corpora = [
-        [name, "present" if one["is_there"] else "absent", one["path"] or "made when needed"]
-        for name, one in found["corpora"].items()
-    ]
+    corpora = [[name, _corpus_state(one), one["path"] or "made when needed"] for name, one in found["corpora"].items()]
     store, tracking = found["store"], found["tracking"]
     lines = [
         "versions   " + ", ".join(f"{name} {version}" for name, version in found["versions"].items()),
@@ -69,6 +68,12 @@ def examined_text(found: Mapping[str, Any]) -> str:
     ]
     lines += [f"problem: {problem}" for problem in found["problems"]] or ["all is well"]
     return "\n".join(lines)
+
+
+def _corpus_state(corpus: Mapping[str, Any]) -> str:
+    if corpus["problem"]:
+        return "damaged"
+    return "present" if corpus["is_there"] else "absent"
 
 
 def _state(store: Mapping[str, Any]) -> str:
@@ -109,11 +114,23 @@ def _corpora(settings: Settings) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, row in CORPORA.items():
         if not any(file.urls or file.member for file in row.files.values()):
-            found[name] = {"is_there": True, "path": None}
+            found[name] = {"is_there": True, "path": None, "problem": ""}
             continue
         is_there = all((folder / name / f"{split}.txt").is_file() for split in SPLITS)
-        found[name] = {"is_there": is_there, "path": str(folder / name)}
+        problem = _damage(name, folder) if is_there else ""
+        found[name] = {"is_there": is_there, "path": str(folder / name), "problem": problem}
     return found
+
+
+def _damage(corpus: str, folder: Path) -> str:
+    """Compare a corpus with its checksums; empty where it is sound."""
+    from selfish_core.data.corpora import verify
+
+    try:
+        verify(CORPUS_CONFIGS[corpus].model_validate({"name": corpus}), folder, download=False)
+    except SelfishError as error:
+        return str(error)
+    return ""
 
 
 def _tracking(settings: Settings) -> dict[str, Any]:

@@ -87,3 +87,13 @@ def test_train_refuses_what_the_machine_does_not_have(selfish: Command, tiny: Pa
 
 def test_an_archive_that_is_none_is_wrong_input(selfish: Command, tiny: Path) -> None:
     assert selfish("import", "tiny.yaml").returncode == 2
+
+
+def test_doctor_compares_a_corpus_with_its_checksums(selfish: Command, tmp_path: Path) -> None:
+    (tmp_path / "data" / "ptb").mkdir(parents=True)
+    for split in ("train", "valid", "test"):
+        (tmp_path / "data" / "ptb" / f"{split}.txt").write_text("not the treebank\n")
+    found = selfish("doctor", "--data", "data")
+    assert found.returncode == 1
+    assert "damaged" in found.stdout
+    assert "sha256" in found.stdout
