@@ -123,7 +123,7 @@ FLOPS_RULES: dict[str, Callable[[float, float, int], float]] = {
 
 
 def forward_flops_per_token(config: TrialConfig, *, dense: bool = False) -> float:
-    """FLOPs of one token's forward pass: 2 for a multiply-add, matrix products only (paper.md 6)."""
+    """FLOPs of one token's forward pass: 2 for a multiply-add, matrix products only."""
     return sum(
         2 * target.shape.size * (1.0 if dense else target.density)
         for target in tensor_targets(config)

@@ -43,7 +43,7 @@ LSTM_GATES = ("input", "forget", "cell", "output")
 
 
 class StackedLSTMConfig(BaseModel):
-    """Embedding, stacked LSTM, decoder, with element-wise dropout between (paper.md 5)."""
+    """Embedding, stacked LSTM, decoder, with element-wise dropout between."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 

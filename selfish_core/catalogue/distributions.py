@@ -21,7 +21,7 @@ def num_active(density: float, size: int) -> int:
 
 
 def num_removed(removal_rate: float, active: int) -> int:
-    """Round a removal rate to a number of weights: up, as the official code does (paper.md 1.4).
+    """Round a removal rate to a number of weights: up, as the official code does.
 
     >>> num_removed(0.5, 5), num_removed(0.0, 5)
     (3, 0)
@@ -43,7 +43,7 @@ def er(level: float, shapes: Sequence[ParameterShape]) -> tuple[float, ...]:
     """Erdős–Rényi: density of a (rows, columns) tensor proportional to (rows + columns) / (rows · columns).
 
     The factor is solved in closed form over the tensors that are not full; a tensor whose density would pass 1 is full,
-    and the rest make up for it (the official code searches without a cap: paper.md 8, item 10).
+    and the rest make up for it (the official code searches, without a cap).
 
     Source: Mocanu et al., SET, Nature Communications 2018.
     """

@@ -39,7 +39,7 @@ class SGDConfig(_Optimizer):
 
 
 class AdamConfig(_Optimizer):
-    """Adam with the official code's betas; `beta1` 0 makes its momentum the current gradient (paper.md 1.8)."""
+    """Adam with the official code's betas; `beta1` 0 makes its momentum the current gradient."""
 
     name: Literal["adam"]
     learning_rate: Positive = Field(default=1e-3, description="constant step size")

@@ -1,4 +1,4 @@
-"""Stacked LSTM language model: embedding, single-layer LSTMs with dropout between, decoder (paper.md 5).
+"""Stacked LSTM language model: embedding, single-layer LSTMs with dropout between, decoder.
 
 Shapes: T time, B batch, V vocabulary, E embedding, H hidden, L layer.
 Each layer is torch's own fused LSTM; the layers are separate modules only so that the dropout between them

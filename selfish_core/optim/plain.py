@@ -94,7 +94,7 @@ class Adam(_TorchOptimizer):
 
     @override
     def momentum(self, name: str) -> Tensor | None:
-        """First moment over the root of the second, as SNFS reads Adam's momentum (paper.md 4)."""
+        """First moment over the root of the second, as SNFS reads Adam's momentum."""
         moments = self._torch.state.get(self._parameters[name], {})
         if "exp_avg" not in moments:
             return None

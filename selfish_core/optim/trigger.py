@@ -16,7 +16,7 @@ class NonMonotoneTrigger:
     >>> [trigger.fires(loss) for loss in (5.0, 4.0, 4.5, 4.4)]
     [False, False, False, True]
 
-    Source: official code of Liu et al. 2021 and of AWD-LSTM (paper.md 1.7); the formula printed in the AWD-LSTM paper
+    Source: official code of Liu et al. 2021 and of AWD-LSTM; the formula printed in the AWD-LSTM paper
     is a typo, say its authors.
     """
 

@@ -13,7 +13,7 @@ NUM_STEPS = 300
 
 
 class ElementwiseAverage:
-    """The definition, one weight at a time, in float64 (paper.md 1.7).
+    """The definition, one weight at a time, in float64.
 
     T <- 0 if inactive else T + 1; mu = 1 for T <= 2, else 1 / (T - 1); avg <- w if mu is 1 else avg + mu (w - avg).
     """

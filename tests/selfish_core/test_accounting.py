@@ -48,7 +48,7 @@ def test_a_dense_trial_is_all_active() -> None:
 
 
 def test_tensors_come_in_the_paper_s_order() -> None:
-    """Embedding, ih0, hh0, two biases, ih1, hh1, two biases, decoder, its bias (paper.md 5)."""
+    """Embedding, ih0, hh0, two biases, ih1, hh1, two biases, decoder, its bias."""
     million = 1_000_000
     shapes = parameter_shapes(paper())
     assert [shape.size for shape in shapes if shape.is_maskable] == [15 * million, *[9 * million] * 4, 15 * million]
@@ -94,7 +94,7 @@ def test_dense_forward_flops_of_a_batch() -> None:
 
 
 def test_dense_training_flops() -> None:
-    """Steps of 700 tokens, 1,328 of them an epoch, make 2.85e16 in 100 epochs (paper.md 6)."""
+    """Steps of 700 tokens, 1,328 of them an epoch, make 2.85e16 in 100 epochs."""
     assert 100 * training_flops_per_epoch(paper("dense", 0.0)) == pytest.approx(2.85e16, rel=5e-3)
 
 

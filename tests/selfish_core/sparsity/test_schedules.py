@@ -1,4 +1,4 @@
-"""The removal rate over time against the values of the official code's formula (paper.md 1.3)."""
+"""The removal rate over time against the values of the official code's formula."""
 
 from __future__ import annotations
 
