@@ -267,7 +267,7 @@ def test_every_value_comes_back_bit_for_bit(
     run = runs_of(projector)[trial.key]
     assert run.data.tags["nonfinite.gradient_norm"] == "nan@1,+inf@2,-inf@3,-0.0@4"
     stored = read(
-        projector.tracking_uri, "select is_nan from metrics where key = 'gradient_norm' order by step limit 4"
+        projector.tracking_uri, "select is_nan from metrics where key = 'other/gradient_norm' order by step limit 4"
     )
     assert stored == [(1,), (1,), (1,), (0,)]
 

@@ -108,5 +108,5 @@ def test_a_folder_that_is_no_trial_store(selfish: Command, tiny: Path, tmp_path:
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "thesis.tex").write_text("x")
     done = selfish("run", "tiny.yaml")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "is no trial store" in done.stderr
