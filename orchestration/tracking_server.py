@@ -17,7 +17,7 @@ MAX_PARAMS = 90
 
 EXPERIMENT_TAGS = {
     "mlflow.experimentKind": "custom_model_development",
-    "mlflow.experiment.primaryMetric.name": "val_perplexity",
+    "mlflow.experiment.primaryMetric.name": names.in_mlflow("val_perplexity"),
 }
 
 

@@ -45,9 +45,10 @@ def experiment_note(path: str) -> str:
     return (
         "Trials of the sweep service **Selfish**: dynamic sparse training of recurrent language models.\n\n"
         "- Each **sweep** is one parent run; its trials are nested below it, one run per trial.\n"
-        "- **Chart view** shows curves by epoch: `val_perplexity`, `sparsity`, `per_gate_density/<layer>.<gate>` "
-        "(the share of a gate's weights that is active).\n"
-        "- Search with e.g. ``params.method = 'selfish' and metrics.sparsity > 0.6`` or ``tags.state = 'diverged'``.\n"
+        "- **Chart view** shows curves by epoch: `curves/val_perplexity`, `curves/sparsity`, "
+        "`gate_density/<layer>.<gate>` (the share of a gate's weights that is active).\n"
+        "- Search with e.g. ``params.method = 'selfish' and metrics.`curves/sparsity` > 0.6`` "
+        "or ``tags.state = 'diverged'``.\n"
         f"- MLflow is a view; what counts is the trial store `{path}`. `selfish sync --rebuild` makes the view anew.\n"
     )
 

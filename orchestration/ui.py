@@ -21,6 +21,7 @@ from urllib.parse import quote, urlencode
 import requests
 
 from results.load import sqlite_path
+from results.names import in_mlflow
 from selfish_core.errors import InputError, TrackingError
 
 HOST = "127.0.0.1"
@@ -38,7 +39,7 @@ SERVER_ENVIRONMENT = {
 TRAINING_PAGES = {"workflowType": "machine_learning"}
 """Without it MLflow opens its pages for language agents, whatever the experiment's kind."""
 
-BEST_FIRST = {"orderByKey": "metrics.`val_perplexity`", "orderByAsc": "true"}
+BEST_FIRST = {"orderByKey": f"metrics.`{in_mlflow('val_perplexity')}`", "orderByAsc": "true"}
 
 VIEWS: dict[str, dict[str, str]] = {
     "sweeps": {},

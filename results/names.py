@@ -24,8 +24,8 @@ SWEEP_PREFIX = "sweep."
 NONFINITE_PREFIX = "nonfinite."
 
 FIRST_CHARTS = frozenset({"val_perplexity", "test_perplexity", "train_perplexity", "sparsity", "is_averaging"})
-_OTHER = "other/"
-_GATE_DENSITIES = "per_gate_density/"
+_CURVES = "curves/"
+_GATE_DENSITIES = "gate_density/"
 
 MAX_TAG_CHARS = 8000
 """MLflow cuts longer tag values silently, so nothing longer is ever sent."""
@@ -37,21 +37,21 @@ MAX_STEP = 1_000_000
 def in_mlflow(metric: str) -> str:
     """Return a recorded metric's name in MLflow, whose charts are grouped by what stands before a slash.
 
-    The few that everybody looks for come first, without a group; the groups follow by the alphabet.
+    Groups come by the alphabet, and what has none after them: the few that everybody looks for make the first group.
 
     >>> in_mlflow("val_perplexity"), in_mlflow("gradient_norm"), in_mlflow("gate_density.lstm0.input")
-    ('val_perplexity', 'other/gradient_norm', 'per_gate_density/lstm0.input')
+    ('curves/val_perplexity', 'gradient_norm', 'gate_density/lstm0.input')
     """
     if metric.startswith(GATE_DENSITY_PREFIX):
         return metric.replace(GATE_DENSITY_PREFIX, _GATE_DENSITIES, 1)
-    return metric if metric in FIRST_CHARTS else _OTHER + metric
+    return _CURVES + metric if metric in FIRST_CHARTS else metric
 
 
 def recorded(name: str) -> str:
     """Undo `in_mlflow`."""
     if name.startswith(_GATE_DENSITIES):
         return name.replace(_GATE_DENSITIES, GATE_DENSITY_PREFIX, 1)
-    return name.removeprefix(_OTHER)
+    return name.removeprefix(_CURVES)
 
 
 def experiment_name(store_id: str) -> str:

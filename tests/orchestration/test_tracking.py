@@ -64,7 +64,7 @@ def test_shows_every_trial_of_a_sweep(projector: Projector, store: TrialStore, m
     parent = runs_of(projector, TAG_SWEEP)["quick"]
     run = runs_of(projector)[trials[1].key]
     assert run.info.run_name == "static 0.5 seed 2"
-    assert "per_gate_density/0.input" in run.data.metrics, "MLflow groups charts by what stands before a slash"
+    assert "gate_density/0.input" in run.data.metrics, "MLflow groups charts by what stands before a slash"
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert (
         run.data.tags.items()
@@ -96,7 +96,7 @@ def test_experiment_opens_on_training_curves_with_absolute_artifacts(projector: 
     projector.project([])
     experiment = connect(projector.tracking_uri).get_experiment_by_name(f"selfish/{store.store_id[:8]}")
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
-    assert experiment.tags["mlflow.experiment.primaryMetric.name"] == "val_perplexity"
+    assert experiment.tags["mlflow.experiment.primaryMetric.name"] == "curves/val_perplexity"
     assert str(store.path) in experiment.tags["mlflow.note.content"]
     assert Path(experiment.artifact_location).is_absolute()
     assert experiment.experiment_id == projector.experiment_id
@@ -176,7 +176,9 @@ def test_half_a_batch_of_a_dead_attempt_gives_no_second_row(
     projector.project([SweepView("quick", [trial], is_live=True)])
     run = runs_of(projector)[trial.key]
     client = connect(projector.tracking_uri)
-    client.log_metric(run.info.run_id, "val_perplexity", make_metrics(3)["val_perplexity"], timestamp=12345, step=3)
+    client.log_metric(
+        run.info.run_id, "curves/val_perplexity", make_metrics(3)["val_perplexity"], timestamp=12345, step=3
+    )
     fill(store, trial, 3)
     Projector(store, projector.tracking_uri).project([SweepView("quick", [trial])])
     assert_mlflow_shows(projector, store, [trial.key])
@@ -267,7 +269,7 @@ def test_every_value_comes_back_bit_for_bit(
     run = runs_of(projector)[trial.key]
     assert run.data.tags["nonfinite.gradient_norm"] == "nan@1,+inf@2,-inf@3,-0.0@4"
     stored = read(
-        projector.tracking_uri, "select is_nan from metrics where key = 'other/gradient_norm' order by step limit 4"
+        projector.tracking_uri, "select is_nan from metrics where key = 'gradient_norm' order by step limit 4"
     )
     assert stored == [(1,), (1,), (1,), (0,)]
 

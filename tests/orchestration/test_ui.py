@@ -48,7 +48,7 @@ def test_serves_the_experiment_until_ctrl_c(store: TrialStore, tracking_uri: str
     assert [line.split(":")[0] for line in told[:3]] == ["Sweeps", "Best trials", "Curves"]
     pages = f"/#/experiments/{projector.experiment_id}/runs?workflowType=machine_learning"
     assert all(pages in line for line in told[:3])
-    assert "orderByKey=metrics.%60val_perplexity%60&orderByAsc=true" in told[1]
+    assert "orderByKey=metrics.%60curves%2Fval_perplexity%60&orderByAsc=true" in told[1]
     port = int(told[0].split("127.0.0.1:")[1].split("/")[0])
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0, "the server outlives its command"
