@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from selfish_core.catalogue.architectures import ARCHITECTURES, ParameterShape
+from selfish_core.catalogue.architectures import ARCHITECTURES
 from selfish_core.catalogue.corpora import facts
 from selfish_core.catalogue.distributions import DISTRIBUTIONS, num_active
 from selfish_core.catalogue.scores import REGROWTH_SCORES
+from selfish_core.catalogue.sizes.shape import ParameterShape
 from selfish_core.config import TrialConfig
 
 
@@ -125,9 +126,8 @@ FLOPS_RULES: dict[str, Callable[[float, float, int], float]] = {
 def forward_flops_per_token(config: TrialConfig, *, dense: bool = False) -> float:
     """FLOPs of one token's forward pass: 2 for a multiply-add, matrix products only."""
     return sum(
-        2 * target.shape.size * (1.0 if dense else target.density)
+        2 * target.shape.size * target.shape.num_products * (1.0 if dense else target.density)
         for target in tensor_targets(config)
-        if target.shape.is_multiplied
     )
 
 

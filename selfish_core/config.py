@@ -10,13 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
-from selfish_core.catalogue.architectures import ArchitectureConfig
+from selfish_core.catalogue.architectures import ARCHITECTURES
 from selfish_core.catalogue.corpora import CorpusConfig, facts
 from selfish_core.catalogue.optimizers import OptimizerConfig
+from selfish_core.catalogue.sizes.shape import ArchitectureConfig
+from selfish_core.errors import unknown_name
 
 KEY_VERSION = 1
 
@@ -74,13 +76,22 @@ class TrainingConfig(BaseModel):
     eval_batch_size: int = Field(default=20, ge=1, le=65536, description="streams the evaluated text is cut into")
 
 
+def _architecture(data: Any) -> Any:
+    """Read a mapping by the class that its name asks for."""
+    if isinstance(data, Mapping):
+        if data.get("name") not in ARCHITECTURES:
+            raise ValueError(unknown_name("architecture", data.get("name"), ARCHITECTURES))
+        return ARCHITECTURES[data["name"]].config.model_validate(dict(data))
+    return data
+
+
 class TrialConfig(BaseModel):
     """Everything that decides what a trial computes, and the method's name for people."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     method: str
-    architecture: ArchitectureConfig
+    architecture: Annotated[SerializeAsAny[ArchitectureConfig], BeforeValidator(_architecture)]
     corpus: CorpusConfig
     sparsity: SparsityConfig
     optimizer: OptimizerConfig = Field(discriminator="name")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from selfish_core.catalogue.architectures import ParameterShape
+from selfish_core.catalogue.sizes.shape import ParameterShape
 
 
 def num_active(density: float, size: int) -> int:

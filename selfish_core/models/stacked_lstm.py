@@ -12,15 +12,14 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
-from selfish_core.catalogue.architectures import StackedLSTMConfig
+from selfish_core.catalogue.sizes.stacked_lstm import StackedLSTMConfig
 from selfish_core.models.layers import dropout, fill_uniform
-
-State = tuple[Tensor, ...]
-"""Hidden and cell state of each layer in turn: h_1BH, c_1BH, h_1BH, …"""
+from selfish_core.models.output import LanguageModel, Output, State
 
 
-class StackedLSTM(nn.Module):
+class StackedLSTM(LanguageModel):
     """Predict the next word at every position.
 
     Args:
@@ -47,28 +46,20 @@ class StackedLSTM(nn.Module):
             fill_uniform([self.decoder.weight], 0.1, generator)
         nn.init.zeros_(self.decoder.bias)
 
+    @override
     def initial_state(self, batch_size: int) -> State:
-        """Return zero states for a batch."""
+        """Return zero hidden and cell states of every layer in turn: h_1BH, c_1BH, h_1BH and so on."""
         first = cast(nn.LSTM, self.lstm[0])
         zeros = torch.zeros(1, batch_size, first.hidden_size, device=self.decoder.weight.device)
         return tuple(zeros.clone() for _ in range(2 * len(self.lstm)))
 
-    def forward(self, words_TB: Tensor, state: State, generator: torch.Generator | None = None) -> tuple[Tensor, State]:
-        """Run one segment.
-
-        Args:
-            words_TB: word indices.
-            state: as returned for the segment before, detached where no gradient is to cross.
-            generator: of the dropout masks; None switches dropout off.
-
-        Returns:
-            logits_TBV and the state after the segment.
-        """
-        rate = self.dropout_rate if generator is not None else 0.0
+    @override
+    def forward(self, words_TB: Tensor, state: State, generator: torch.Generator | None = None) -> Output:
+        rate = self.dropout_rate
         x_TBH = dropout(self.embedding(words_TB), rate, generator)
         after: list[Tensor] = []
         for layer, lstm in enumerate(self.lstm):
-            x_TBH, (h_1BH, c_1BH) = lstm(x_TBH, (state[2 * layer], state[2 * layer + 1]))
-            x_TBH = dropout(x_TBH, rate, generator)
+            raw_TBH, (h_1BH, c_1BH) = lstm(x_TBH, (state[2 * layer], state[2 * layer + 1]))
+            x_TBH = dropout(raw_TBH, rate, generator)
             after += [h_1BH, c_1BH]
-        return self.decoder(x_TBH), tuple(after)
+        return Output(self.decoder(x_TBH), tuple(after), raw_TBH, x_TBH)

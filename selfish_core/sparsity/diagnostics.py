@@ -26,11 +26,10 @@ def gate_densities(masks: Masks, targets: Sequence[TensorTarget]) -> dict[str, f
     for target in targets:
         shape = target.shape
         mask = masks.tensors.get(shape.name)
-        blocks = [None] * len(shape.gates) if mask is None else mask.chunk(len(shape.gates), dim=0)
-        for gate, block in zip(shape.gates, blocks, strict=True):
+        for gate, rows in shape.gate_slices:
             name = f"{shape.layer}.{gate}"
-            block_size = shape.size // len(shape.gates)
-            active[name] = active.get(name, 0) + _active_in(block, block_size)
+            block_size = (rows.stop - rows.start) * shape.size // shape.shape[0]
+            active[name] = active.get(name, 0) + _active_in(None if mask is None else mask[rows], block_size)
             size[name] = size.get(name, 0) + block_size
     return {name: active[name] / size[name] for name in active}
 

@@ -5,20 +5,18 @@ Shapes: T time, B batch, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from selfish_core.data.batching import segments
+from selfish_core.models.output import LanguageModel, State
 
 SEGMENT_LENGTH = 35
 """Tokens of each stream that are scored at once; it decides memory, not the result."""
 
 
-def evaluate(model: Callable[..., tuple[Tensor, Any]], rows_TB: Tensor, initial_state: Any) -> float:
+def evaluate(model: LanguageModel, rows_TB: Tensor, initial_state: State) -> float:
     """Return the mean loss in nats over every token of the text but the first of each stream.
 
     Args:
@@ -30,7 +28,8 @@ def evaluate(model: Callable[..., tuple[Tensor, Any]], rows_TB: Tensor, initial_
     state = initial_state
     with torch.no_grad():
         for words_TB, targets_TB in segments(rows_TB, SEGMENT_LENGTH):
-            logits_TBV, state = model(words_TB, state)
-            loss = functional.cross_entropy(logits_TBV.flatten(0, 1), targets_TB.flatten())
+            output = model(words_TB, state)
+            state = output.state
+            loss = functional.cross_entropy(output.scores_TBV.flatten(0, 1), targets_TB.flatten())
             total += len(words_TB) * loss.item()
     return total / (len(rows_TB) - 1)

@@ -91,7 +91,7 @@ class Training:
         self.generators = generators(config.seed, device)
         targets = tensor_targets(config)
         masks = Masks.draw(targets, exact_count=bool(config.sparsity.exact_count), generator=self.generators["masks"])
-        self.model: nn.Module = build_model(config.architecture, len(corpus.vocabulary), self.generators["weights"])
+        self.model = build_model(config.architecture, len(corpus.vocabulary), self.generators["weights"])
         self.model.to(device)
         self.updater = MaskUpdater(
             config.sparsity,
@@ -129,7 +129,7 @@ class Training:
         return EpochResult(metrics)
 
     def _train(self, epoch: Epoch) -> None:
-        state = self.model.initial_state(self.config.training.batch_size)  # type: ignore[operator]  # LanguageModel
+        state = self.model.initial_state(self.config.training.batch_size)
         for words_TB, targets_TB in segments(self._text.train_TB, self.config.training.bptt_length):
             state = self._step(epoch, words_TB, targets_TB, tuple(part.detach() for part in state))
 
@@ -138,8 +138,8 @@ class Training:
     ) -> tuple[Tensor, ...]:
         """Take one minibatch: an optimizer step, or a mask update in its place."""
         self.model.zero_grad(set_to_none=True)
-        logits_TBV, state = self.model(words_TB, state, self.generators["dropout"])
-        loss = functional.cross_entropy(logits_TBV.flatten(0, 1), targets_TB.flatten())
+        output = self.model(words_TB, state, self.generators["dropout"])
+        loss = functional.cross_entropy(output.scores_TBV.flatten(0, 1), targets_TB.flatten())
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation for it
         norm = nn.utils.get_total_norm(weight.grad for weight in self.model.parameters() if weight.grad is not None)
         self.progress.step += 1
@@ -151,7 +151,7 @@ class Training:
             self._update_masks(epoch)
         else:
             self.optimizer.step()
-        return state
+        return output.state
 
     def _check_finite(self, loss: float, norm: float) -> None:
         step = self.progress.step
@@ -188,7 +188,7 @@ class Training:
         return losses
 
     def _loss(self, rows_TB: Tensor) -> float:
-        state = self.model.initial_state(rows_TB.shape[1])  # type: ignore[operator]  # LanguageModel
+        state = self.model.initial_state(rows_TB.shape[1])
         return evaluate(self.model, rows_TB, state)
 
     def _update_masks(self, epoch: Epoch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from selfish_core.catalogue.architectures import StackedLSTMConfig
+from selfish_core.catalogue.sizes.stacked_lstm import StackedLSTMConfig
 from selfish_core.models.stacked_lstm import StackedLSTM
 
 V, E, H, T, B = 13, 5, 7, 11, 3
@@ -24,7 +24,7 @@ def test_logits_and_gradients_equal_those_of_torchs_two_layer_lstm() -> None:
         for layer in range(2):
             for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
                 getattr(reference, f"{kind}_l{layer}").copy_(getattr(model.lstm[layer], f"{kind}_l0"))
-    logits, _ = model(words, model.initial_state(B))
+    logits = model(words, model.initial_state(B)).scores_TBV
     expected = model.decoder(reference(model.embedding(words))[0])
     torch.testing.assert_close(logits, expected)
     loss = logits.square().sum()
@@ -37,7 +37,7 @@ def test_logits_and_gradients_equal_those_of_torchs_two_layer_lstm() -> None:
 
 def test_logits_and_gradients_equal_a_float64_loop_over_the_equations() -> None:
     model, words = model_and_words()
-    logits, _ = model(words, model.initial_state(B))
+    logits = model(words, model.initial_state(B)).scores_TBV
     logits.square().sum().backward()
     doubles = {name: weight.detach().double().requires_grad_() for name, weight in model.named_parameters()}
     expected = loop(doubles, words)

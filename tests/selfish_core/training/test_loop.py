@@ -27,7 +27,7 @@ def test_evaluation_carries_the_state_and_scores_every_token_but_the_first_of_a_
     rows = batchify(tiny_corpus.test, 3)
     found = evaluate(training.model, rows, training.model.initial_state(3))
     with torch.no_grad():
-        logits, _ = training.model(rows[:-1], training.model.initial_state(3))
+        logits = training.model(rows[:-1], training.model.initial_state(3)).scores_TBV
         log_probabilities = logits.double().log_softmax(dim=2)
     scored = [
         log_probabilities[time, stream, rows[time + 1, stream]].item()

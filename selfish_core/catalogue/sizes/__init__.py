@@ -1,0 +1,1 @@
+"""Architectures without torch: for each its config and the name, shape, gates and units of every parameter."""
