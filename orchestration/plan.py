@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from orchestration.standing import Standing, look_up
 from orchestration.wanted import Wanted
-from selfish_core.accounting import count_parameters, forward_flops_per_token, steps_of_epoch, training_flops_per_epoch
+from selfish_core.accounting import count_parameters, forward_flops_per_token, steps_of_epoch, training_flops
 from selfish_core.config import TrialConfig
 from selfish_core.errors import StoreError
 from selfish_core.trial_store import TrialStore
@@ -184,7 +184,8 @@ def _planned(
         epochs=trial.epochs,
         num_parameters=counts.num_parameters,
         num_active=counts.num_active,
-        training_flops=training_flops_per_epoch(trial.config) * num_left,
+        training_flops=training_flops(trial.config, trial.epochs)
+        - training_flops(trial.config, trial.epochs - num_left),
         seconds=seconds_per_epoch * num_left,
         rekeyed=_rekeyed(trial.config, horizons) if state == "to run" else "",
     )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from selfish_core.catalogue.architectures import ARCHITECTURES
 from selfish_core.catalogue.corpora import facts
 from selfish_core.catalogue.distributions import DISTRIBUTIONS, num_active
+from selfish_core.catalogue.parts import SparsityConfig
 from selfish_core.catalogue.scores import REGROWTH_SCORES
-from selfish_core.catalogue.sizes.shape import ParameterShape
+from selfish_core.catalogue.sizes.shape import ArchitectureConfig, ParameterShape
 from selfish_core.config import TrialConfig
 
 
@@ -56,17 +60,66 @@ class Steps:
     num_scored_tokens: int
 
 
+def built_architecture(config: TrialConfig) -> ArchitectureConfig:
+    """The architecture that is really built: the trial's own, or the narrowed one of a small dense network."""
+    if config.sparsity.distribution != "small_dense":
+        return config.architecture
+    return _narrowed(config.architecture, facts(config.corpus).vocabulary_size, config.sparsity.level)
+
+
 def parameter_shapes(config: TrialConfig) -> tuple[ParameterShape, ...]:
     """Every parameter of the trial's model."""
-    row = ARCHITECTURES[config.architecture.name]
-    return row.shapes(config.architecture, facts(config.corpus).vocabulary_size)
+    return _shapes(built_architecture(config), facts(config.corpus).vocabulary_size)
 
 
 def tensor_targets(config: TrialConfig) -> tuple[TensorTarget, ...]:
-    """The maskable tensors in the model's order, each with its target density."""
-    shapes = tuple(shape for shape in parameter_shapes(config) if shape.is_maskable)
-    densities = DISTRIBUTIONS[config.sparsity.distribution](config.sparsity.level, shapes)
-    return tuple(TensorTarget(shape, density) for shape, density in zip(shapes, densities, strict=True))
+    """The maskable tensors in the model's order, each with its target density.
+
+    The level is split over the tensors that `include` and `exclude` leave; the others are dense.
+    """
+    part = config.sparsity
+    maskable = [shape for shape in parameter_shapes(config) if shape.is_maskable]
+    chosen = [shape for shape in maskable if is_chosen(shape.name, part.include, part.exclude)]
+    densities = dict(zip(chosen, DISTRIBUTIONS[part.distribution](part.level, chosen), strict=True))
+    return tuple(TensorTarget(shape, densities.get(shape, 1.0)) for shape in maskable)
+
+
+def is_chosen(name: str, include: str | None, exclude: str | None) -> bool:
+    """Whether a tensor is one of those that are masked.
+
+    >>> is_chosen("lstm.0.weight_ih_l0", "lstm.*, decoder.*", "*.weight_hh_*")
+    True
+    """
+    return (include is None or _matches(name, include)) and not (exclude is not None and _matches(name, exclude))
+
+
+def _matches(name: str, patterns: str) -> bool:
+    return any(fnmatchcase(name, pattern.strip()) for pattern in patterns.split(","))
+
+
+@lru_cache(maxsize=256)
+def _shapes(architecture: ArchitectureConfig, vocabulary_size: int) -> tuple[ParameterShape, ...]:
+    return ARCHITECTURES[architecture.name].shapes(architecture, vocabulary_size)
+
+
+@lru_cache(maxsize=256)
+def _narrowed(architecture: ArchitectureConfig, vocabulary_size: int, level: float) -> ArchitectureConfig:
+    """Find the widest network that has no more parameters than the sparse one has active ones and biases."""
+    row = ARCHITECTURES[architecture.name]
+    wide = _shapes(architecture, vocabulary_size)
+    wanted = sum(num_active(1.0 - level, shape.size) if shape.is_maskable else shape.size for shape in wide)
+
+    def num_parameters(width: int) -> int:
+        return sum(shape.size for shape in row.shapes(row.with_width(architecture, width), vocabulary_size))
+
+    widths = range(1, _width(architecture) + 1)
+    fitting = bisect_right(widths, wanted, key=num_parameters)
+    narrowed: ArchitectureConfig = row.with_width(architecture, max(1, fitting))
+    return narrowed
+
+
+def _width(architecture: ArchitectureConfig) -> int:
+    return int(architecture.model_dump()["hidden_size"])
 
 
 def count_parameters(config: TrialConfig) -> ParameterCounts:
@@ -103,24 +156,46 @@ def steps_between_updates(config: TrialConfig) -> int | None:
     return config.sparsity.update_every_steps
 
 
-def _sparse_rule(forward_sparse: float, forward_dense: float, period: int) -> float:  # noqa: ARG001 - same for all
+def pruned_share(progress: float) -> float:
+    """Share of the way from the first sparsity to the last that pruning along a cubic has gone: 1 - (1 - progress)^3.
+
+    >>> pruned_share(-1.0), pruned_share(0.5), pruned_share(2.0)
+    (0.0, 0.875, 1.0)
+
+    Source: Zhu and Gupta, To prune, or not to prune, 2017.
+    """
+    return 1.0 - (1.0 - min(1.0, max(0.0, progress))) ** 3
+
+
+def update_window(config: TrialConfig) -> tuple[float, float] | None:
+    """First and last step between which masks are updated, or None where the method has no horizon."""
+    steps = horizon_steps(config)
+    if steps is None:
+        return None
+    part = config.sparsity
+    return steps * (part.update_start_fraction or 0.0), steps * (part.update_end_fraction or 1.0)
+
+
+def _sparse_rule(forward_sparse: float, forward_dense: float, period: int, num_dense: int) -> float:  # noqa: ARG001
     return 3 * forward_sparse
 
 
-def _rigl_rule(forward_sparse: float, forward_dense: float, period: int) -> float:
-    return (3 * forward_sparse * period + 2 * forward_sparse + forward_dense) / (period + 1)
+def _gradient_rule(forward_sparse: float, forward_dense: float, period: int, num_dense: int) -> float:
+    dense_step = 2 * forward_sparse + forward_dense
+    return (3 * forward_sparse * (period + 1 - num_dense) + num_dense * dense_step) / (period + 1)
 
 
-def _momentum_rule(forward_sparse: float, forward_dense: float, period: int) -> float:  # noqa: ARG001 - same for all
+def _momentum_rule(forward_sparse: float, forward_dense: float, period: int, num_dense: int) -> float:  # noqa: ARG001
     return 2 * forward_sparse + forward_dense
 
 
-FLOPS_RULES: dict[str, Callable[[float, float, int], float]] = {
+FLOPS_RULES: dict[str, Callable[[float, float, int, int], float]] = {
     "sparse": _sparse_rule,
-    "rigl": _rigl_rule,
+    "rigl": _gradient_rule,
     "momentum": _momentum_rule,
 }
-"""Cost of a training step from (sparse forward, dense forward, steps between updates); Evci et al., ICML 2020."""
+"""Cost of a training step from (sparse forward, dense forward, steps between updates, of these with a dense gradient);
+Evci et al., ICML 2020."""
 
 
 def forward_flops_per_token(config: TrialConfig, *, dense: bool = False) -> float:
@@ -131,12 +206,43 @@ def forward_flops_per_token(config: TrialConfig, *, dense: bool = False) -> floa
     )
 
 
-def training_flops_per_epoch(config: TrialConfig) -> float:
-    """Training FLOPs of one epoch, by the rule of the trial's regrowth.
+def training_flops(config: TrialConfig, epochs: int) -> float:
+    """Training FLOPs of the first epochs, by the rule of the trial's method.
 
-    Masks are simulated: this is what a sparse machine would spend, not what this one does.
+    Sparse to sparse: by the regrowth score. Pruning: 3 forward passes at the density of the time, along the cubic as
+    a continuous curve, or round by round. Masks are simulated: this is what a sparse machine would spend.
     """
-    regrowth = config.sparsity.regrowth
-    rule = FLOPS_RULES["sparse" if regrowth == "none" else REGROWTH_SCORES[regrowth].flops_rule]
+    part = config.sparsity
     sparse, dense = forward_flops_per_token(config), forward_flops_per_token(config, dense=True)
-    return rule(sparse, dense, steps_between_updates(config) or 1) * steps_of_epoch(config).num_scored_tokens
+    tokens = steps_of_epoch(config).num_scored_tokens
+    if part.schedule == "cubic":
+        return _cubic_flops(config, epochs, sparse, dense)
+    if part.schedule == "rewind":
+        return sum(3 * dense * round_density(part, epoch, sparse / dense) * tokens for epoch in range(1, epochs + 1))
+    rule = FLOPS_RULES["sparse" if part.regrowth == "none" else REGROWTH_SCORES[part.regrowth].flops_rule]
+    step = rule(sparse, dense, steps_between_updates(config) or 1, part.gradient_steps or 1)
+    first_batch = config.training.batch_size * config.training.bptt_length if part.initial_mask == "snip" else 0
+    return epochs * (step * tokens) + 3 * dense * first_batch
+
+
+def round_density(part: SparsityConfig, epoch: int, final_density: float) -> float:
+    """Density while an epoch (from 1) of rewinding trains: each round keeps the same share of what is left.
+
+    Raises:
+        ValueError: the schedule is not rewinding.
+    """
+    if part.rewind_rounds is None or part.round_epochs is None:
+        raise ValueError(f"schedule {part.schedule!r} has no rounds")
+    done = min(part.rewind_rounds, (epoch - 1) // part.round_epochs)
+    return float(final_density ** (done / part.rewind_rounds))
+
+
+def _cubic_flops(config: TrialConfig, epochs: int, sparse: float, dense: float) -> float:
+    steps, window = steps_of_epoch(config), update_window(config)
+    first, last = window or (0.0, 0.0)
+    total = epochs * steps.num_steps
+    progress = min(1.0, max(0.0, (total - first) / (last - first))) if last > first else 1.0
+    pruned = (last - first) * (progress - (1.0 - (1.0 - progress) ** 4) / 4) + max(0.0, total - last)
+    start = dense * (1.0 - (config.sparsity.initial_level or 0.0))
+    tokens_per_step = steps.num_scored_tokens / steps.num_steps
+    return 3 * (start * total - (start - sparse) * pruned) * tokens_per_step

@@ -10,13 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
 from selfish_core.catalogue.architectures import ARCHITECTURES
 from selfish_core.catalogue.corpora import CorpusConfig, facts
+from selfish_core.catalogue.extensions import ARCHITECTURES_GROUP, SCORES_GROUP, code_hash
 from selfish_core.catalogue.optimizers import OptimizerConfig
+from selfish_core.catalogue.parts import SparsityConfig
 from selfish_core.catalogue.sizes.shape import ArchitectureConfig
 from selfish_core.errors import unknown_name
 
@@ -25,45 +27,13 @@ KEY_VERSION = 1
 HEAD_FIELDS = {"architecture": "name", "corpus": "name", "optimizer": "name", "sparsity": "level"}
 """A section given as a scalar means its head field: `sparsity: 0.67` is `sparsity.level: 0.67`."""
 
-NOT_SCIENCE = {"corpus": frozenset({"name", "path", "sha256", "num_tokens", "vocabulary_size"})}
-"""Fields of a section that the key leaves out; the data's sha256 stand in the key for them."""
+NOT_SCIENCE = {
+    "corpus": frozenset({"name", "path", "sha256", "num_tokens", "vocabulary_size"}),
+    "training": frozenset({"topology_distance"}),
+}
+"""Fields of a section that the key leaves out: the data's sha256 stand in for a corpus, and looking changes nothing."""
 
 Flat = dict[str, str | int | float | bool]
-
-
-class SparsityConfig(BaseModel):
-    """The parts of a method; `None` means that a part has no meaning beside the others."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    level: float = Field(
-        ge=0, lt=1, allow_inf_nan=False, description="fraction of the maskable weights that is inactive"
-    )
-    distribution: Literal["dense", "uniform", "er"] = Field(description="how the level is split over tensors")
-    exact_count: bool | None = Field(default=None, description="exact counts, or each position by a coin of its own")
-    removal: Literal["none", "magnitude"] = Field(description="which active weights are removed")
-    removal_rate: float | None = Field(
-        default=None, ge=0, le=1, allow_inf_nan=False, description="share of active weights removed at the first update"
-    )
-    schedule: Literal["never", "constant", "linear", "cosine"] = Field(description="removal rate over time")
-    final_removal_rate: float | None = Field(
-        default=None, ge=0, le=1, allow_inf_nan=False, description="where the schedule ends, and stays"
-    )
-    horizon_epochs: int | None = Field(default=None, ge=1, description="epochs over which the schedule runs")
-    update_every_epochs: int | None = Field(default=None, ge=1, description="epochs between mask updates")
-    update_every_steps: int | None = Field(
-        default=None, ge=2, description="steps from one mask update, which takes a step's place, to the next"
-    )
-    update_end_fraction: float | None = Field(
-        default=None, gt=0, le=1, allow_inf_nan=False, description="share of the horizon after which the mask is kept"
-    )
-    regrowth: Literal["none", "random", "gradient", "momentum"] = Field(
-        description="which inactive weights become active"
-    )
-    may_return: bool | None = Field(
-        default=None, description="whether a weight removed in the same update may come back"
-    )
-    returned_value: Literal["keep", "zero"] | None = Field(default=None, description="the value that such a weight has")
 
 
 class TrainingConfig(BaseModel):
@@ -74,6 +44,40 @@ class TrainingConfig(BaseModel):
     batch_size: int = Field(default=20, ge=1, le=65536, description="streams the training text is cut into")
     bptt_length: int = Field(default=35, ge=1, le=65536, description="tokens of each stream in one step")
     eval_batch_size: int = Field(default=20, ge=1, le=65536, description="streams the evaluated text is cut into")
+    test_batch_size: int | None = Field(
+        default=None, ge=1, le=65536, description="streams the test text is cut into, where it is another number"
+    )
+    is_bptt_random: bool = Field(
+        default=False,
+        json_schema_extra={"neutral": False},
+        description="whether a step's length is drawn around bptt_length, or with probability 0.05 around half of it",
+    )
+    max_bptt_excess: int | None = Field(
+        default=None, ge=0, le=65536, description="tokens by which a drawn length may pass bptt_length at most"
+    )
+    activation_penalty: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        json_schema_extra={"neutral": 0.0},
+        description="weight of the mean square of the last layer's output (AR)",
+    )
+    temporal_penalty: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        json_schema_extra={"neutral": 0.0},
+        description="weight of the mean square of its change from word to word (TAR)",
+    )
+    topology_distance: bool = Field(
+        default=False,
+        description="whether distances of the masks to the first and the previous ones are told; slow; not in the key",
+    )
+
+    @property
+    def test_streams(self) -> int:
+        """Streams that the test text is cut into."""
+        return self.test_batch_size or self.eval_batch_size
 
 
 def _architecture(data: Any) -> Any:
@@ -122,8 +126,20 @@ class TrialConfig(BaseModel):
             for name in ("architecture", "corpus", "sparsity", "optimizer", "training")
         }
         payload = {"key_version": KEY_VERSION, "seed": self.seed, "data": facts(self.corpus).sha256, **science}
+        foreign = self._foreign_code()
+        if foreign:
+            payload["extensions"] = foreign
         text = json.dumps(payload, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def _foreign_code(self) -> dict[str, str]:
+        """Hash the code of the extensions that the trial uses, by what they add."""
+        used = (
+            (ARCHITECTURES_GROUP, self.architecture.name),
+            (SCORES_GROUP, f"removal.{self.sparsity.removal}"),
+            (SCORES_GROUP, f"regrowth.{self.sparsity.regrowth}"),
+        )
+        return {name: found for group, name in used if (found := code_hash(group, name)) is not None}
 
 
 def _science(section: str, part: BaseModel) -> dict[str, Any]:

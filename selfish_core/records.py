@@ -61,6 +61,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("learning_rate", "1", "none", "learning rate of the epoch's last step", is_watched=False),
     Metric("gradient_norm", "1", "none", "mean global gradient norm before clipping"),
+    Metric("max_gradient_norm", "1", "none", "largest global gradient norm before clipping", is_watched=False),
     Metric("sparsity", "1", "none", "share of maskable weights that are inactive after the epoch"),
     Metric("num_active_parameters", "weights", "none", "active maskable weights after the epoch, biases apart"),
     Metric("num_parameters", "weights", "none", "all parameters, biases too", is_watched=False),
@@ -72,17 +73,51 @@ METRICS: tuple[Metric, ...] = (
     Metric("explored_fraction", "1", "none", "share of maskable weights active at any time so far (ITOP's R_s)"),
     Metric("is_averaging", "0 or 1", "none", "whether the evaluated weights are averages"),
     Metric("training_flops", "FLOPs", "lower", "training FLOPs so far, by the method's rule"),
+    Metric(
+        "inference_flops_per_token",
+        "FLOPs/token",
+        "lower",
+        "FLOPs of a forward pass with the weights active after the epoch",
+        is_watched=False,
+    ),
+    Metric("num_dead_units", "units", "lower", "hidden units that nothing goes into or nothing comes out of"),
+    Metric(
+        "is_selectable",
+        "0 or 1",
+        "none",
+        "whether the evaluated weights were as sparse as they are to be, so that the epoch may be selected",
+    ),
+    Metric(
+        "topology_distance_to_first",
+        "1",
+        "none",
+        "topology distance (NNSTD) of the masks after the epoch to the first ones, by option",
+        is_always_there=False,
+    ),
+    Metric(
+        "topology_distance_to_previous",
+        "1",
+        "none",
+        "topology distance (NNSTD) of the masks after the epoch to those of the epoch before, by option",
+        is_always_there=False,
+    ),
 )
 
 GATE_DENSITY_PREFIX = "gate_density."
 """Prefix of the densities of single gates: `gate_density.<layer>.<gate>`, share active in ih and hh together."""
 
+TENSOR_SPARSITY_PREFIX = "tensor_sparsity."
+"""Prefix of the sparsities of single tensors: `tensor_sparsity.<parameter>`."""
+
 METRIC_NAMES = frozenset(metric.name for metric in METRICS)
+
+NOT_OF_THE_TRIAL = ("best_possible_test_perplexity", "topology_distance_to_first", "topology_distance_to_previous")
+"""What a record tells beside its trial's science: of the corpus, and what is measured by option."""
 
 
 def is_known_metric(name: str) -> bool:
-    """Whether a name may stand in a record: a row above, or a gate density."""
-    return name in METRIC_NAMES or name.startswith(GATE_DENSITY_PREFIX)
+    """Whether a name may stand in a record: a row above, a gate density, or a tensor's sparsity."""
+    return name in METRIC_NAMES or name.startswith((GATE_DENSITY_PREFIX, TENSOR_SPARSITY_PREFIX))
 
 
 def is_watched(name: str) -> bool:
@@ -154,7 +189,8 @@ class Record(BaseModel):
     def science(self) -> str:
         """The part that must be the same bits whenever the epoch is computed again, as canonical JSON."""
         part = self.model_dump(include={"key", "epoch", "outcome", "metrics", "message"})
-        part["metrics"].pop("best_possible_test_perplexity", None)  # the corpus's, not the trial's
+        for name in NOT_OF_THE_TRIAL:
+            part["metrics"].pop(name, None)
         return json.dumps(part, sort_keys=True, allow_nan=False)
 
     def to_json(self) -> bytes:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from selfish_core.catalogue.architectures import ARCHITECTURES
 from selfish_core.catalogue.corpora import CORPUS_CONFIGS
-from selfish_core.catalogue.methods import METHODS, MethodRow
+from selfish_core.catalogue.methods import METHODS
 from selfish_core.catalogue.optimizers import OPTIMIZERS
-from selfish_core.config import HEAD_FIELDS, SparsityConfig, TrainingConfig, TrialConfig
+from selfish_core.catalogue.parts import SparsityConfig
+from selfish_core.catalogue.rows import MethodRow
+from selfish_core.config import HEAD_FIELDS, TrainingConfig, TrialConfig
 from selfish_core.errors import InputError, Problem, ProblemsError, shown, unknown_name
 from selfish_core.meaning import contradictions
 
@@ -25,6 +27,9 @@ SECTION_CLASSES: dict[str, dict[str, type[BaseModel]]] = {
     "training": {"": TrainingConfig},
 }
 """The classes of each section, by the section's `name`; a section of one kind has no name."""
+
+HAS_HORIZON = ("linear", "cosine", "cubic")
+"""Schedules that run over a horizon."""
 
 TOP_FIELDS = ("method", *SECTION_CLASSES, "seed")
 
@@ -161,13 +166,24 @@ def _is_in(value: object, names: Mapping[str, Any]) -> bool:
 def _fill(section: str, method: MethodRow, given: Mapping[str, Any], epochs: int | None) -> Mapping[str, Any]:
     """Lay the user's fields over the method's; a schedule without a horizon runs over the whole run."""
     if section == "optimizer":
-        return {"name": method.default_optimizer, **given}
+        is_default = given.get("name", method.default_optimizer) == method.default_optimizer
+        return {"name": method.default_optimizer, **(method.optimizer_values if is_default else {}), **given}
     if section != "sparsity":
         return given
     filled = {**method.parts, **given}
-    if filled.get("schedule") in ("linear", "cosine") and filled.get("horizon_epochs") is None and epochs is not None:
-        filled["horizon_epochs"] = epochs
+    if epochs is not None:
+        _fill_lengths(filled, epochs)
     return filled
+
+
+def _fill_lengths(filled: dict[str, Any], epochs: int) -> None:
+    """Lay what has a length and names none over the whole run."""
+    ends = filled.get("update_end_fraction") is not None or filled.get("update_start_fraction") is not None
+    if filled.get("horizon_epochs") is None and (filled.get("schedule") in HAS_HORIZON or ends):
+        filled["horizon_epochs"] = epochs
+    rounds = filled.get("rewind_rounds")
+    if filled.get("schedule") == "rewind" and filled.get("round_epochs") is None and isinstance(rounds, int):
+        filled["round_epochs"] = max(1, epochs // (rounds + 1))
 
 
 def _validate_section(section: str, data: Mapping[str, Any], problems: list[Problem]) -> BaseModel | None:
@@ -217,9 +233,9 @@ def _explain_one(name: str, field: str, cls: type[BaseModel], detail: ErrorDetai
 
 
 def _choices(cls: type[BaseModel], field: str) -> tuple[Any, ...]:
-    annotation = cls.model_fields[field].annotation
-    nested = [get_args(part) for part in get_args(annotation) if get_args(part)]
-    return tuple(choice for choices in nested for choice in choices) or get_args(annotation)
+    schema = _schema(cls)["properties"][field]
+    kinds = schema.get("anyOf", [schema])
+    return tuple(choice for kind in kinds for choice in kind.get("enum", [kind["const"]] if "const" in kind else []))
 
 
 @cache

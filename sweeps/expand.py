@@ -1,4 +1,4 @@
-"""From a spec to its trials: every point of the axes, laid over the base, resolved and checked, once for each seed.
+"""From a spec to its trials: every point laid over base and recipe, resolved and checked, once for each seed.
 
 Nothing is built or started and no corpus is read (a folder of the user's own is described). What is wrong with a trial
 is told at the line of the value that causes it, once, however many trials share it.
@@ -147,6 +147,7 @@ class _Expander:
     def take(self, point: Point) -> None:
         """Add the trials of one point."""
         raw = _lay_over(self._spec.base, point)
+        raw = raw if self._spec.recipe is None else self._spec.recipe.under(raw)
         seeds = [seed for seed in self._spec.seeds if not self._exclusions.take(raw, seed)]
         if not seeds:
             return

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfish_core.config import HEAD_FIELDS
-from selfish_core.errors import unknown_name
+from selfish_core.errors import InputError, unknown_name
 from selfish_core.records import METRIC_NAMES
 from selfish_core.resolve import SECTION_CLASSES, SEEDS, problem_of_value
+from sweeps import recipes
 from sweeps.axes import Block, Point, read_axes, read_field, read_point
 from sweeps.yaml_reader import Findings, kind_of
 
-KEYS = ("name", "description", "base", "epochs", "axes", "exclude", "seeds", "resources", "table")
+KEYS = ("name", "description", "recipe", "base", "epochs", "axes", "exclude", "seeds", "resources", "table")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 MAX_EPOCHS = 100_000
 MAX_DESCRIPTION = 500
@@ -115,6 +116,20 @@ class PartsReader:
             else:
                 seeds[seed] = None
         return tuple(seeds)
+
+    def recipe(self) -> recipes.Recipe | None:
+        """Read the recipe that lies under the base, by its name."""
+        if "recipe" not in self._data:
+            return None
+        value = self._data["recipe"]
+        if not isinstance(value, str):
+            self._findings.add(("recipe",), f"recipe must be the name of a recipe, got {kind_of(value)}")
+            return None
+        try:
+            return recipes.load(value)
+        except InputError as error:
+            self._findings.add(("recipe",), str(error))
+            return None
 
     def base(self) -> dict[str, Any]:
         """Read the sections that all trials share."""

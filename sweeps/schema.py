@@ -8,6 +8,7 @@ from typing import Any
 from selfish_core.catalogue.methods import METHODS
 from selfish_core.config import HEAD_FIELDS
 from selfish_core.resolve import SECTION_CLASSES, field_paths
+from sweeps import recipes
 from sweeps.parts import MAX_CPUS, MAX_DESCRIPTION, MAX_EPOCHS, MAX_GPUS, NAME, TABLE_METRICS
 
 SEED = {"type": "integer", "minimum": 0, "exclusiveMaximum": 2**31}
@@ -28,6 +29,10 @@ def json_schema() -> dict[str, Any]:
     properties = {
         "name": {"type": "string", "pattern": rf"^(?!.*\.\.){NAME.pattern}$"},
         "description": {"type": "string", "maxLength": MAX_DESCRIPTION, "description": "one line"},
+        "recipe": {
+            "enum": list(recipes.names()),
+            "description": "published hyper-parameters that lie under the base; the base wins field by field",
+        },
         "base": _mapping(
             {"method": METHOD, **{name: _section(name) for name in SECTION_CLASSES}}, "what all trials share"
         ),

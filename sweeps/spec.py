@@ -16,10 +16,14 @@ from typing import Any
 from selfish_core.errors import InputError, unknown_name
 from sweeps.axes import Block, Point
 from sweeps.parts import KEYS, NAME, TABLE_METRICS, PartsReader, Resources, Table
+from sweeps.recipes import Recipe
 from sweeps.schema import json_schema
 from sweeps.yaml_reader import MAX_BYTES, Document, Findings, read
 
 __all__ = ["TABLE_METRICS", "Resources", "Spec", "Table", "json_schema", "load", "parse", "shipped"]
+
+FOLDER = Path(__file__).parent
+PAPER = "paper/"
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Spec:
         name: of the sweep, `[A-Za-z0-9][A-Za-z0-9._-]{0,127}` without `..`.
         description: one line.
         epochs: to which every trial is trained, ≥ 1.
+        recipe: what lies under the base; None where the spec names none.
         base: sections that all trials share; a section given as a scalar stands as its head field.
         axes: blocks whose points follow one another; without any, there is one point.
         exclude: points that leave out every trial which agrees with all of one's settings.
@@ -48,6 +53,7 @@ class Spec:
     name: str
     description: str
     epochs: int
+    recipe: Recipe | None
     base: Mapping[str, Any]
     axes: tuple[Block, ...]
     exclude: tuple[Point, ...]
@@ -58,8 +64,11 @@ class Spec:
 
 
 def shipped() -> dict[str, Path]:
-    """Return the sweeps that come with Selfish, by name."""
-    return {path.stem: path for path in sorted(Path(__file__).parent.glob("*.yaml"))}
+    """Return the sweeps that come with Selfish, by name; those of the paper are named `paper/…`."""
+    return {
+        path.relative_to(FOLDER).with_suffix("").as_posix(): path
+        for path in sorted([*FOLDER.glob("*.yaml"), *FOLDER.glob(f"{PAPER}*.yaml")])
+    }
 
 
 def load(name_or_path: str | Path) -> Spec:
@@ -77,7 +86,7 @@ def load(name_or_path: str | Path) -> Spec:
     sweeps = shipped()
     if given in sweeps:
         path = sweeps[given]
-    elif NAME.fullmatch(given) and not given.endswith((".yaml", ".yml")) and not path.exists():
+    elif NAME.fullmatch(given.removeprefix(PAPER)) and path.suffix not in (".yaml", ".yml") and not path.exists():
         raise InputError(f"{unknown_name('sweep', given, sweeps)} (or give the path of a YAML file)")
     return parse(_read_file(path), path)
 
@@ -102,6 +111,7 @@ def parse(data: bytes, path: Path) -> Spec:
         name=reader.name(),
         description=reader.description(),
         epochs=reader.epochs(),
+        recipe=reader.recipe(),
         base=reader.base(),
         axes=reader.axes(),
         exclude=reader.exclude(),

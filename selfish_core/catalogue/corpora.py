@@ -286,13 +286,16 @@ def count_train_tokens(num_tokens: int, train_fraction: float) -> int:
     return floor(Fraction(repr(train_fraction)) * num_tokens)
 
 
-def check_long_enough(facts: CorpusFacts, batch_size: int, eval_batch_size: int) -> None:
+def check_long_enough(
+    facts: CorpusFacts, batch_size: int, eval_batch_size: int, test_batch_size: int | None = None
+) -> None:
     """Refuse a corpus that is too short for one batch: each of the streams needs two tokens, one to read, one to score.
 
     Args:
         facts: of the corpus, train after its `train_fraction`.
         batch_size: streams that train is read in, ≥ 1.
         eval_batch_size: streams that valid and test are read in, ≥ 1.
+        test_batch_size: streams that test is read in, where it is another number, ≥ 1.
 
     Raises:
         CorpusError: names the first split that is too short, and the size it needs.
@@ -300,7 +303,9 @@ def check_long_enough(facts: CorpusFacts, batch_size: int, eval_batch_size: int)
     sizes: dict[Split, tuple[str, int]] = {
         "train": ("batch_size", batch_size),
         "valid": ("eval_batch_size", eval_batch_size),
-        "test": ("eval_batch_size", eval_batch_size),
+        "test": ("eval_batch_size", eval_batch_size)
+        if test_batch_size is None
+        else ("test_batch_size", test_batch_size),
     }
     for split, (name, size) in sizes.items():
         if facts.num_tokens[split] < 2 * size:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from math import prod
 
 from selfish_core.catalogue.sizes.shape import ParameterShape
 
@@ -47,24 +48,39 @@ def er(level: float, shapes: Sequence[ParameterShape]) -> tuple[float, ...]:
 
     Source: Mocanu et al., SET, Nature Communications 2018.
     """
+    return _in_proportion(
+        level, shapes, [sum(shape.shape[:2]) * shape.size // prod(shape.shape[:2]) for shape in shapes]
+    )
+
+
+def erk(level: float, shapes: Sequence[ParameterShape]) -> tuple[float, ...]:
+    """Erdős–Rényi-Kernel: as `er`, with every dimension of a tensor; for matrices the two are the same.
+
+    Source: Evci et al., Rigging the Lottery, ICML 2020.
+    """
+    return _in_proportion(level, shapes, [sum(shape.shape) for shape in shapes])
+
+
+def _in_proportion(level: float, shapes: Sequence[ParameterShape], sides: Sequence[int]) -> tuple[float, ...]:
     sizes = [shape.size for shape in shapes]
-    sides = [sum(shape.shape) for shape in shapes]
     wanted = (1.0 - level) * sum(sizes)
     full: set[int] = set()
     while True:
-        free = [index for index in range(len(shapes)) if index not in full]
+        free = [index for index in range(len(sizes)) if index not in full]
         if not free:
-            return (1.0,) * len(shapes)
+            return (1.0,) * len(sizes)
         epsilon = (wanted - sum(sizes[index] for index in full)) / sum(sides[index] for index in free)
         over = {index for index in free if epsilon * sides[index] > sizes[index]}
         if not over:
             break
         full |= over
-    return tuple(1.0 if index in full else epsilon * sides[index] / sizes[index] for index in range(len(shapes)))
+    return tuple(1.0 if index in full else epsilon * sides[index] / sizes[index] for index in range(len(sizes)))
 
 
 DISTRIBUTIONS: dict[str, Callable[[float, Sequence[ParameterShape]], tuple[float, ...]]] = {
     "dense": dense,
+    "small_dense": dense,
     "uniform": uniform,
     "er": er,
+    "erk": erk,
 }

@@ -53,11 +53,32 @@ class AdamConfig(_Optimizer):
         return True
 
 
+class AdamWConfig(_Optimizer):
+    """Adam with weight decay apart from the gradient."""
+
+    name: Literal["adamw"]
+    learning_rate: Positive = Field(default=1e-3, description="constant step size")
+    beta1: Share = Field(default=0.9, description="decay of the first moment")
+    beta2: Share = Field(default=0.999, description="decay of the second moment")
+    epsilon: Positive = Field(default=1e-8, description="added to the root of the second moment")
+    weight_decay: NonNegative = Field(
+        default=0.01, description="share of a weight, times the step size, taken off each step"
+    )
+
+    @property
+    def has_momentum(self) -> bool:
+        """AdamW always has a first moment."""
+        return True
+
+
 class _Averaged(_Optimizer):
     non_monotone_window: int = Field(
         default=5,
         ge=1,
         description="averaging starts when validation is worse than the best before the last so many epochs",
+    )
+    restart_every_epochs: int | None = Field(
+        default=None, ge=1, description="epochs after which averages that have started begin anew"
     )
 
 
@@ -73,11 +94,12 @@ class SNTASGDConfig(_Averaged):
     name: Literal["snt_asgd"]
 
 
-OptimizerConfig = SGDConfig | AdamConfig | NTASGDConfig | SNTASGDConfig
+OptimizerConfig = SGDConfig | AdamConfig | AdamWConfig | NTASGDConfig | SNTASGDConfig
 
 OPTIMIZERS: dict[str, type[OptimizerConfig]] = {
     "sgd": SGDConfig,
     "adam": AdamConfig,
+    "adamw": AdamWConfig,
     "nt_asgd": NTASGDConfig,
     "snt_asgd": SNTASGDConfig,
 }

@@ -6,7 +6,8 @@ Source: the batchify and get_batch of the word language model example of PyTorch
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +48,19 @@ def segments(rows_TB: torch.Tensor, bptt_length: int) -> Iterator[tuple[torch.Te
     """
     if bptt_length < 1:
         raise ValueError(f"bptt_length is {bptt_length}, must be at least 1")
-    last = len(rows_TB) - 1
-    for start in range(0, last, bptt_length):
-        stop = min(start + bptt_length, last)
+    return cut(rows_TB, itertools.repeat(bptt_length))
+
+
+def cut(rows_TB: torch.Tensor, lengths: Iterable[int]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield inputs and targets of consecutive segments of the given lengths, to the end of the rows.
+
+    >>> [x.flatten().tolist() for x, _ in cut(batchify(np.arange(8), 1), [2, 4, 4])]
+    [[0, 1], [2, 3, 4, 5], [6]]
+    """
+    last, start = len(rows_TB) - 1, 0
+    for length in lengths:
+        stop = min(start + length, last)
+        if start >= last:
+            return
         yield rows_TB[start:stop], rows_TB[start + 1 : stop + 1]
+        start = stop

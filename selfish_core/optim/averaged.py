@@ -22,8 +22,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from selfish_core.catalogue.optimizers import NTASGDConfig, SNTASGDConfig
-from selfish_core.optim.base import Optimizer, OptimizerState, Parameters
-from selfish_core.optim.plain import apply_masks
+from selfish_core.optim.base import Optimizer, OptimizerState, apply_masks
+from selfish_core.optim.state import Parameters, WarmUp
 from selfish_core.optim.trigger import NonMonotoneTrigger
 
 
@@ -84,21 +84,23 @@ class AveragedSGD(Optimizer):
     """
 
     def __init__(
-        self, config: NTASGDConfig | SNTASGDConfig, parameters: Parameters, multipliers: Parameters, *, forgets: bool
+        self,
+        config: NTASGDConfig | SNTASGDConfig,
+        parameters: Parameters,
+        multipliers: Parameters,
+        *,
+        forgets: bool,
+        warm_up: WarmUp | None = None,
+        keeps_state: bool = False,  # noqa: ARG002 - plain SGD has nothing to keep; whether averages forget is its own
     ) -> None:
-        self._torch = torch.optim.SGD(
+        optimizer = torch.optim.SGD(
             list(parameters.values()), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
-        self._parameters = parameters
-        self._multipliers = multipliers
+        super().__init__(optimizer, parameters, multipliers, warm_up)
         self._forgets = frozenset(multipliers) if forgets else frozenset()
         self._trigger = NonMonotoneTrigger(config.non_monotone_window)
+        self._restart_every = config.restart_every_epochs
         self._averages: Averages | None = None
-
-    @override
-    @property
-    def learning_rate(self) -> float:
-        return float(self._torch.param_groups[0]["lr"])
 
     @override
     @property
@@ -106,22 +108,22 @@ class AveragedSGD(Optimizer):
         return self._averages is not None
 
     @override
-    def step(self) -> None:
-        self._torch.step()
-        apply_masks(self._parameters, self._multipliers)
+    def _after_step(self) -> None:
         if self._averages is not None:
             with torch.no_grad():
                 self._averages.add(self._parameters)
 
     @override
-    def start_over(self, name: str, left: Tensor, started: Tensor) -> None:
+    def _forget(self, name: str, left: Tensor, started: Tensor) -> None:
         if self._averages is not None and name in self._forgets:
             self._averages.start_over(name, left, started)
 
     @override
     def end_epoch(self, val_loss: float) -> bool:
         fires = self._trigger.fires(val_loss) and self._averages is None
-        if fires:
+        num_epochs = len(self._trigger.history)
+        restarts = self.is_averaging and self._restart_every is not None and num_epochs % self._restart_every == 0
+        if fires or restarts:
             self._averages = Averages(self._parameters, self._forgets)
         return fires
 
@@ -143,7 +145,8 @@ class AveragedSGD(Optimizer):
 
     @override
     def state(self) -> OptimizerState:
-        state = OptimizerState(scalars={"val_losses": list(self._trigger.history)})
+        state = super().state()
+        state.scalars["val_losses"] = list(self._trigger.history)
         if self._averages is not None:
             averages = self._averages
             for kind in ("means", "sums", "births"):
@@ -153,6 +156,7 @@ class AveragedSGD(Optimizer):
 
     @override
     def load(self, state: OptimizerState) -> None:
+        super().load(state)
         self._trigger.history = [float(loss) for loss in state.scalars["val_losses"]]
         if "num_steps" not in state.scalars:
             return
@@ -161,7 +165,8 @@ class AveragedSGD(Optimizer):
         averages.num_settled = int(state.scalars["num_settled"])
         for full_name, tensor in state.tensors.items():
             kind, name = full_name.split("/", 1)
-            getattr(averages, kind)[name].copy_(tensor)
+            if kind != "ages":
+                getattr(averages, kind)[name].copy_(tensor)
         self._averages = averages
 
     def _copy_in(self, weights: Parameters) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
@@ -10,9 +10,21 @@ from selfish_core.accounting import TensorTarget
 from selfish_core.sparsity.masks import Masks
 
 
-def num_active(masks: Masks, targets: Sequence[TensorTarget]) -> int:
-    """Count active maskable weights; a tensor without a mask is wholly active."""
-    return sum(_active_in(masks.tensors.get(target.shape.name), target.shape.size) for target in targets)
+def active_in_tensors(
+    masks: Masks, targets: Sequence[TensorTarget], zeros: Mapping[str, Tensor] | None = None
+) -> dict[str, int]:
+    """Count the active weights of each maskable tensor.
+
+    Args:
+        masks: a tensor without a mask is wholly active.
+        targets: the maskable tensors.
+        zeros: weights by name where a method keeps no masks, and a weight that is zero counts as inactive.
+    """
+    if zeros is not None:
+        return {target.shape.name: int(zeros[target.shape.name].count_nonzero()) for target in targets}
+    return {
+        target.shape.name: _active_in(masks.tensors.get(target.shape.name), target.shape.size) for target in targets
+    }
 
 
 def gate_densities(masks: Masks, targets: Sequence[TensorTarget]) -> dict[str, float]:

@@ -27,6 +27,12 @@ class Masks:
         self.multipliers = {name: mask.to(torch.float32) for name, mask in self.tensors.items()}
 
     @classmethod
+    def full(cls, targets: Sequence[TensorTarget]) -> Masks:
+        """Make masks that are wholly active, to be pruned; a tensor of density 1 gets none, and is dense for ever."""
+        sparse = [target.shape for target in targets if target.density < 1.0]
+        return cls({shape.name: torch.ones(shape.shape, dtype=torch.bool) for shape in sparse})
+
+    @classmethod
     def draw(cls, targets: Sequence[TensorTarget], *, exact_count: bool, generator: torch.Generator) -> Masks:
         """Draw the first masks; a tensor of density 1 gets none, and is dense for ever.
 

@@ -41,5 +41,7 @@ SCHEDULES: dict[str, Callable[[float, float, float], float]] = {
     "constant": constant,
     "linear": linear,
     "cosine": cosine,
+    "cubic": never,
+    "rewind": never,
 }
-"""Name to a function of (t/T, first rate, last rate)."""
+"""Name to a function of (t/T, first rate, last rate); pruning has counts to reach and no rate."""

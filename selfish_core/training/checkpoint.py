@@ -19,7 +19,7 @@ from selfish_core.errors import CorruptFileError
 from selfish_core.optim.base import OptimizerState
 from selfish_core.sparsity.masks import pack, unpack
 from selfish_core.training.loop import Progress, Training
-from selfish_core.training.randomness import generator_for
+from selfish_core.training.randomness import ON_DEVICE, generator_for
 
 FORMAT = 1
 
@@ -28,11 +28,14 @@ def dump(training: Training) -> tuple[bytes, dict[str, Any]]:
     """Return the tensors as safetensors bytes and the rest as JSON-able data."""
     updater = training.updater
     optimizer = training.optimizer.state()
+    remembered, values = updater.memory.state()
     tensors = {
         **_named("weights", training.parameters()),
         **_named("masks", {name: pack(mask) for name, mask in updater.masks.tensors.items()}),
         **_named("explored", {name: pack(mask) for name, mask in updater.explored.items()}),
         **_named("optimizer", optimizer.tensors),
+        **_named("memory", remembered),
+        **_extras(training),
         **_named("generators", {name: generator.get_state() for name, generator in training.generators.items()}),
     }
     state = {
@@ -42,6 +45,7 @@ def dump(training: Training) -> tuple[bytes, dict[str, Any]]:
         "progress": asdict(training.progress),
         "mask_updates": updater.num_updates,
         "mask_targets": updater.targets,
+        "memory": values,
         "optimizer": optimizer.scalars,
     }
     return save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}), state
@@ -69,7 +73,8 @@ def restore(training: Training, tensors: bytes, state: Mapping[str, Any], where:
     try:
         groups = _grouped(load_tensors(tensors))
         _restore(training, groups, state)
-        return _restore_dropout(training, groups, str(state.get("device", "cpu")))
+        device = str(state.get("device", "cpu"))
+        return [*_restore_extras(training, groups), *_restore_on_device(training, groups, device)]
     except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise CorruptFileError(f"{where}: does not fit the trial: {str(error).splitlines()[0]}") from error
 
@@ -91,23 +96,57 @@ def _restore(training: Training, groups: Mapping[str, dict[str, Tensor]], state:
         updater.explored[name].copy_(unpack(groups["explored"][name], mask.shape))
     updater.num_updates = int(state["mask_updates"])
     updater.targets = {name: int(count) for name, count in state["mask_targets"].items()}
+    updater.memory.load(_moved(groups.get("memory", {}), training.device), state.get("memory", {}))
     training.optimizer.load(
         OptimizerState(_moved(groups.get("optimizer", {}), training.device), dict(state["optimizer"]))
     )
     for name, generator in training.generators.items():
-        if name != "dropout":
+        if name not in ON_DEVICE:
             generator.set_state(groups["generators"][name])
     training.progress = Progress(**state["progress"])
 
 
-def _restore_dropout(training: Training, groups: Mapping[str, dict[str, Tensor]], device: str) -> list[str]:
-    saved = groups["generators"]["dropout"]
-    if device == training.device.type:
-        training.generators["dropout"].set_state(saved)
-        return []
+def _restore_on_device(training: Training, groups: Mapping[str, dict[str, Tensor]], device: str) -> list[str]:
+    """Put the device's own generators where they were; on another kind of device they begin anew, which is told."""
+    events = []
     seed, epoch = training.config.seed, training.progress.epoch
-    training.generators["dropout"] = generator_for(seed, f"dropout after epoch {epoch}", training.device)
-    return [f"went on on {training.device.type} after {device}: dropout draws from a new sequence after epoch {epoch}"]
+    for name in ON_DEVICE:
+        if name not in training.generators:
+            continue
+        if device == training.device.type:
+            training.generators[name].set_state(groups["generators"][name])
+            continue
+        anew = generator_for(seed, f"{name} after epoch {epoch}", training.device).get_state()
+        training.generators[name].set_state(anew)
+        here = training.device.type
+        events.append(f"went on on {here} after {device}: {name} draws from a new sequence after epoch {epoch}")
+    return events
+
+
+def _extras(training: Training) -> dict[str, Tensor]:
+    """What only some trials have: weights to rewind to, masks to measure distances from."""
+    tensors: dict[str, Tensor] = {}
+    if training.rewinding is not None and training.rewinding.to_epoch > 0:
+        tensors |= _named("rewind", training.rewinding.weights)
+    if training.distances is not None:
+        tensors |= _named("first_masks", {name: pack(mask) for name, mask in training.distances.first.items()})
+        tensors |= _named("previous_masks", {name: pack(mask) for name, mask in training.distances.previous.items()})
+    return tensors
+
+
+def _restore_extras(training: Training, groups: Mapping[str, dict[str, Tensor]]) -> list[str]:
+    if training.rewinding is not None and training.rewinding.to_epoch > 0:
+        training.rewinding.weights = _moved(groups["rewind"], training.device)
+    if training.distances is None:
+        return []
+    masks = training.updater.masks.tensors
+    if "first_masks" not in groups:
+        training.distances.previous = {name: mask.clone() for name, mask in masks.items()}
+        return [f"topology distances to the masks before epoch {training.progress.epoch} were not asked for then"]
+    for kind, known in (("first_masks", training.distances.first), ("previous_masks", training.distances.previous)):
+        for name, mask in known.items():
+            mask.copy_(unpack(groups[kind][name], mask.shape))
+    return []
 
 
 def _named(group: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from selfish_core.accounting import count_parameters, horizon_steps, tensor_targets, training_flops_per_epoch
-from selfish_core.config import TrialConfig
-from selfish_core.data.batching import batchify, segments
+from selfish_core.accounting import built_architecture, parameter_shapes, tensor_targets, update_window
+from selfish_core.config import TrainingConfig, TrialConfig
+from selfish_core.data.batching import batchify, cut
 from selfish_core.data.corpora import Corpus
 from selfish_core.models.build import build as build_model
+from selfish_core.models.output import Output, State
 from selfish_core.optim.base import Optimizer
 from selfish_core.optim.build import build as build_optimizer
-from selfish_core.records import GATE_DENSITY_PREFIX
-from selfish_core.sparsity.diagnostics import gate_densities, num_active
+from selfish_core.sparsity.group_lasso import zero_small_
 from selfish_core.sparsity.masks import Masks
-from selfish_core.sparsity.updater import MaskUpdater
+from selfish_core.sparsity.snip import snip_masks
+from selfish_core.sparsity.updater import MaskUpdate, MaskUpdater
+from selfish_core.training.distances import Distances
 from selfish_core.training.evaluate import evaluate
+from selfish_core.training.gradients import Gradients
+from selfish_core.training.lengths import step_lengths
+from selfish_core.training.measure import measure, perplexity
 from selfish_core.training.randomness import generators
+from selfish_core.training.rewind import Rewinding
 
 
 class DivergedError(Exception):
@@ -50,6 +55,11 @@ class Epoch:
         """Mean training loss over the rows seen so far; nan before the first."""
         rows = sum(count for count, _ in self.losses)
         return sum(count * loss for count, loss in self.losses) / rows if rows else math.nan
+
+    def add_update(self, update: MaskUpdate) -> None:
+        """Take note of a mask update."""
+        self.removal_rate = update.removal_rate
+        self.turnover.append(update.num_exchanged / max(1, update.num_active))
 
 
 @dataclass(frozen=True)
@@ -88,20 +98,33 @@ class Training:
         self.config = config
         self.device = device
         self.progress = Progress()
-        self.generators = generators(config.seed, device)
-        targets = tensor_targets(config)
-        masks = Masks.draw(targets, exact_count=bool(config.sparsity.exact_count), generator=self.generators["masks"])
-        self.model = build_model(config.architecture, len(corpus.vocabulary), self.generators["weights"])
+        self.generators = _generators(config, device)
+        self._text = _Text(config, corpus, device)
+        architecture = built_architecture(config)
+        self.model = build_model(architecture, len(corpus.vocabulary), self.generators["weights"])
         self.model.to(device)
+        masks = self._first_masks()
+        self.rewinding = Rewinding.of(config.sparsity, self.parameters())
+        masks.apply_(self.parameters())
         self.updater = MaskUpdater(
             config.sparsity,
-            masks.to(device),
-            horizon_steps=horizon_steps(config),
+            masks,
+            tensor_targets(config),
+            self.parameters(),
+            window=update_window(config),
             generator=self.generators["mask_updates"],
         )
-        self.updater.masks.apply_(self.parameters())
-        self.optimizer: Optimizer = build_optimizer(config.optimizer, self.parameters(), self.updater.masks.multipliers)
-        self._text = _Text(config, corpus, device)
+        self.optimizer = self._new_optimizer()
+        shapes = parameter_shapes(config)
+        self._gradients = Gradients(
+            config.sparsity,
+            config.optimizer.clip_norm,
+            self.parameters(),
+            masks.multipliers,
+            shapes,
+            self.generators.get("noise"),
+        )
+        self.distances = Distances(masks.tensors, shapes) if config.training.topology_distance else None
 
     def parameters(self) -> dict[str, Tensor]:
         """Every parameter by name, a tied one once."""
@@ -116,7 +139,8 @@ class Training:
         epoch = Epoch() if epoch is None else epoch
         try:
             self._train(epoch)
-            losses = self._evaluate()
+            is_selectable = self.updater.is_at_target()
+            losses = self._evaluate(is_selectable=is_selectable)
         except DivergedError as error:
             return EpochResult(self._metrics(epoch, {}), message=str(error))
         was_averaging = self.optimizer.is_averaging
@@ -124,34 +148,110 @@ class Training:
         self.progress.epoch += 1
         if self.updater.is_due_after_epoch(self.progress.epoch, self.progress.step) and not starts_averaging:
             self._update_masks(epoch)
+        self._rewind(epoch)
         metrics = self._metrics(epoch, losses)
         metrics["is_averaging"] = float(was_averaging)
+        metrics["is_selectable"] = float(is_selectable)
+        if self.distances is not None:
+            metrics |= self.distances.measure(self.updater.masks.tensors)
         return EpochResult(metrics)
 
+    def _first_masks(self) -> Masks:
+        """Draw the first masks; take them from the first minibatch's gradients; or start full, to be pruned."""
+        part, targets = self.config.sparsity, tensor_targets(self.config)
+        if part.initial_level is not None:
+            return Masks.full(targets).to(self.device)
+        if part.initial_mask == "random":
+            drawn = Masks.draw(targets, exact_count=bool(part.exact_count), generator=self.generators["masks"])
+            return drawn.to(self.device)
+        words_TB, targets_TB = next(cut(self._text.train_TB, [self.config.training.bptt_length]))
+        output = self.model(words_TB, self.model.initial_state(words_TB.shape[1]))
+        self._loss_of(output, targets_TB).backward()  # type: ignore[no-untyped-call]  # torch has no annotation
+        weights = self.parameters()
+        gradients = {name: weight.grad for name, weight in weights.items() if weight.grad is not None}
+        masks = Masks(snip_masks(targets, part.granularity, weights, gradients, self.generators["masks"]))
+        self.model.zero_grad(set_to_none=True)
+        return masks
+
+    def _new_optimizer(self) -> Optimizer:
+        part = self.config.sparsity
+        return build_optimizer(
+            self.config.optimizer,
+            self.parameters(),
+            self.updater.masks.multipliers,
+            warm_up_steps=part.warm_up_steps,
+            keeps_state=part.regrown_state == "keep",
+        )
+
     def _train(self, epoch: Epoch) -> None:
-        state = self.model.initial_state(self.config.training.batch_size)
-        for words_TB, targets_TB in segments(self._text.train_TB, self.config.training.bptt_length):
-            state = self._step(epoch, words_TB, targets_TB, tuple(part.detach() for part in state))
+        training, train_TB = self.config.training, self._text.train_TB
+        state = self.model.initial_state(training.batch_size)
+        lengths = step_lengths(training, len(train_TB) - 1, self.generators.get("bptt"))
+        for index, (words_TB, targets_TB) in enumerate(cut(train_TB, lengths)):
+            state = tuple(part.detach() for part in state)
+            num_left = len(lengths) - 1 - index
+            state = self._step(epoch, words_TB, targets_TB, state, lengths[index] / training.bptt_length, num_left)
 
     def _step(
-        self, epoch: Epoch, words_TB: Tensor, targets_TB: Tensor, state: tuple[Tensor, ...]
-    ) -> tuple[Tensor, ...]:
-        """Take one minibatch: an optimizer step, or a mask update in its place."""
+        self, epoch: Epoch, words_TB: Tensor, targets_TB: Tensor, state: State, factor: float, num_left: int
+    ) -> State:
+        """Take one minibatch: an optimizer step, a mask update in its place, or both.
+
+        Args:
+            epoch: gathers what it shows.
+            words_TB: inputs.
+            targets_TB: the words after them.
+            state: the model's, before the segment.
+            factor: of the learning rate.
+            num_left: steps after this one in the epoch.
+        """
         self.model.zero_grad(set_to_none=True)
         output = self.model(words_TB, state, self.generators["dropout"])
-        loss = functional.cross_entropy(output.scores_TBV.flatten(0, 1), targets_TB.flatten())
-        loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation for it
-        norm = nn.utils.get_total_norm(weight.grad for weight in self.model.parameters() if weight.grad is not None)
+        loss = self._loss_of(output, targets_TB)
+        (loss + self._penalty(output)).backward()  # type: ignore[no-untyped-call]  # torch has no annotation for it
+        norm = self._gradients.norm()
         self.progress.step += 1
         self._check_finite(loss.item(), norm.item())
-        nn.utils.clip_grads_with_norm_(self.model.parameters(), self.config.optimizer.clip_norm, norm)
+        self._gradients.clip_(norm)
         epoch.losses.append((len(words_TB), loss.item()))
         epoch.norms.append(norm.item())
-        if self.updater.is_due_at_step(self.progress.step):
+        self._remember_gradients(num_left)
+        is_due = self.updater.is_due_at_step(self.progress.step)
+        if not is_due or not self.config.sparsity.update_replaces_step:
+            self.optimizer.step(factor)
+            self._zero_small()
+        if is_due:
             self._update_masks(epoch)
-        else:
-            self.optimizer.step()
         return output.state
+
+    def _loss_of(self, output: Output, targets_TB: Tensor) -> Tensor:
+        return functional.cross_entropy(output.scores_TBV.flatten(0, 1), targets_TB.flatten())
+
+    def _penalty(self, output: Output) -> Tensor | float:
+        """Activation regularisation, and its temporal form (Merity et al., ICLR 2018, section 4.6)."""
+        training = self.config.training
+        penalty: Tensor | float = 0.0
+        if training.activation_penalty:
+            penalty = penalty + training.activation_penalty * output.dropped_TBH.pow(2).mean()
+        if training.temporal_penalty and len(output.raw_TBH) > 1:
+            penalty = penalty + training.temporal_penalty * output.raw_TBH.diff(dim=0).pow(2).mean()
+        return penalty
+
+    def _remember_gradients(self, num_left: int) -> None:
+        """Sum the gradients of the last steps before a mask update, where regrowth reads their mean."""
+        part = self.config.sparsity
+        if part.gradient_steps is None:
+            return
+        period = part.update_every_steps
+        num_to_update = num_left if period is None else -self.progress.step % period
+        if num_to_update < part.gradient_steps:
+            self.updater.memory.add_gradients(self._gradients.by_name())
+
+    def _zero_small(self) -> None:
+        if self.config.sparsity.zero_threshold is not None:
+            maskable = {shape.name for shape in parameter_shapes(self.config) if shape.is_maskable}
+            weights = {name: weight for name, weight in self.parameters().items() if name in maskable}
+            zero_small_(weights, self.config.sparsity.zero_threshold)
 
     def _check_finite(self, loss: float, norm: float) -> None:
         step = self.progress.step
@@ -159,11 +259,7 @@ class Training:
             raise DivergedError(f"training loss is {loss} at step {step}")
         if not math.isfinite(norm):
             where = next(
-                (
-                    name
-                    for name, weight in self.parameters().items()
-                    if weight.grad is not None and not weight.grad.isfinite().all()
-                ),
+                (name for name, gradient in self._gradients.by_name().items() if not gradient.isfinite().all()),
                 "no single tensor",
             )
             raise DivergedError(f"gradient norm is {norm} at step {step}, in {where}")
@@ -174,13 +270,13 @@ class Training:
             where = next((name for name, weight in weights if not weight.isfinite().all()), "no single weight")
             raise DivergedError(f"{split} loss is {loss} after step {self.progress.step}, in {where}")
 
-    def _evaluate(self) -> dict[str, float]:
+    def _evaluate(self, *, is_selectable: bool) -> dict[str, float]:
         """Return the losses; the test text is read only where validation is at a new minimum."""
         with self.optimizer.evaluation_weights():
             losses = {"val": self._loss(self._text.valid_TB)}
             self._check_evaluated("validation", losses["val"])
             best = self.progress.best_val_loss
-            if best is None or losses["val"] < best:
+            if is_selectable and (best is None or losses["val"] < best):
                 losses["test"] = self._loss(self._text.test_TB)
                 self._check_evaluated("test", losses["test"])
                 self.progress.best_val_loss = losses["val"]
@@ -188,72 +284,49 @@ class Training:
         return losses
 
     def _loss(self, rows_TB: Tensor) -> float:
-        state = self.model.initial_state(rows_TB.shape[1])
-        return evaluate(self.model, rows_TB, state)
+        return evaluate(self.model, rows_TB, self.model.initial_state(rows_TB.shape[1]))
 
     def _update_masks(self, epoch: Epoch) -> None:
-        parameters = self.parameters()
-        masked = list(self.updater.masks.tensors)
+        parameters, masked = self.parameters(), list(self.updater.masks.tensors)
         gradients = {name: parameters[name].grad for name in masked}
         momenta = {name: self.optimizer.momentum(name) for name in masked}
         update = self.updater.update(self.progress.step, parameters, gradients, momenta)
         for name, change in update.changes.items():
             self.optimizer.start_over(name, change.left, change.started)
-        epoch.removal_rate = update.removal_rate
-        epoch.turnover.append(update.num_exchanged / update.num_active)
+        epoch.add_update(update)
+
+    def _rewind(self, epoch: Epoch) -> None:
+        """At the end of a round: prune, put the survivors back to their early values, start the optimizer anew."""
+        if self.rewinding is None:
+            return
+        self.rewinding.keep(self.progress.epoch, self.parameters())
+        done = self.rewinding.rounds_done(self.progress.epoch)
+        if done is None:
+            return
+        epoch.add_update(self.updater.prune_round(done / self.rewinding.rounds, self.parameters()))
+        self.rewinding.put_back(self.parameters())
+        self.updater.masks.apply_(self.parameters())
+        self.optimizer = self._new_optimizer()
 
     def _metrics(self, epoch: Epoch, losses: dict[str, float]) -> dict[str, float]:
-        counts = count_parameters(self.config)
-        targets = tensor_targets(self.config)
-        active = num_active(self.updater.masks, targets)
-        metrics: dict[str, Any] = {}
-        for split, loss in {"train": epoch.mean_loss(), **losses}.items():
-            metrics[f"{split}_loss_nats"] = loss
-            metrics[f"{split}_perplexity"] = perplexity(loss)
-        if self._text.best_possible_test_perplexity is not None:
-            metrics["best_possible_test_perplexity"] = self._text.best_possible_test_perplexity
-        metrics |= {
-            "learning_rate": self.optimizer.learning_rate,
-            "gradient_norm": sum(epoch.norms) / len(epoch.norms) if epoch.norms else math.nan,
-            "sparsity": 1.0 - active / counts.num_maskable,
-            "num_active_parameters": active,
-            "num_parameters": counts.num_parameters,
-            "removal_rate": epoch.removal_rate,
-            "num_mask_updates": self.updater.num_updates,
-            "turnover_fraction": sum(epoch.turnover) / max(1, len(epoch.turnover)),
-            "explored_fraction": self._explored_fraction(counts.num_maskable),
-            "is_averaging": self.optimizer.is_averaging,
-            "training_flops": self.progress.epoch * training_flops_per_epoch(self.config),
-        }
-        for gate, density in gate_densities(self.updater.masks, targets).items():
-            metrics[GATE_DENSITY_PREFIX + gate] = density
-        return {name: float(value) for name, value in metrics.items()}
-
-    def _explored_fraction(self, num_maskable: int) -> float:
-        """Tensors without a mask are explored from the start."""
-        masked = self.updater.masks.num_weights()
-        return (self.updater.explored_fraction() * masked + num_maskable - masked) / num_maskable
+        best = self._text.best_possible_test_perplexity
+        known = {} if best is None else {"best_possible_test_perplexity": best}
+        return {**known, **measure(self, epoch, losses)}
 
 
 class _Text:
     """The three splits as streams on the device, and the best that any model could do on the scored test tokens."""
 
     def __init__(self, config: TrialConfig, corpus: Corpus, device: torch.device) -> None:
-        training = config.training
+        training: TrainingConfig = config.training
         self.train_TB = batchify(corpus.train, training.batch_size).to(device)
         self.valid_TB = batchify(corpus.valid, training.eval_batch_size).to(device)
-        self.test_TB = batchify(corpus.test, training.eval_batch_size).to(device)
-        best = corpus.best_log_probabilities("test", training.eval_batch_size)
+        self.test_TB = batchify(corpus.test, training.test_streams).to(device)
+        best = corpus.best_log_probabilities("test", training.test_streams)
         self.best_possible_test_perplexity = None if best is None else perplexity(-float(np.mean(best)))
 
 
-def perplexity(loss_nats: float) -> float:
-    """Return exp of a loss; inf where that is too large for a float.
-
-    >>> perplexity(0.0), perplexity(1e9)
-    (1.0, inf)
-    """
-    try:
-        return math.exp(loss_nats)
-    except OverflowError:
-        return math.inf
+def _generators(config: TrialConfig, device: torch.device) -> dict[str, torch.Generator]:
+    """One generator for each purpose that the trial has."""
+    more = {"bptt": config.training.is_bptt_random, "noise": config.sparsity.gradient_noise is not None}
+    return generators(config.seed, device, *(purpose for purpose, is_needed in more.items() if is_needed))

@@ -7,17 +7,23 @@ import hashlib
 import torch
 
 PURPOSES = ("weights", "masks", "mask_updates", "dropout")
+"""What every trial draws."""
+
+ON_DEVICE = ("dropout", "noise")
+"""What is drawn on the device that trains; all else on the CPU, so that a seed means the same on every device."""
 
 
-def generators(seed: int, device: torch.device) -> dict[str, torch.Generator]:
+def generators(seed: int, device: torch.device, *more: str) -> dict[str, torch.Generator]:
     """Make one generator for each purpose.
 
-    Dropout draws on the device that trains; everything else draws on the CPU, so that a seed means the same
-    weights and masks on every device.
+    Args:
+        seed: of the trial.
+        device: that trains.
+        more: purposes that only some trials have: `bptt`, `noise`.
     """
     return {
-        purpose: generator_for(seed, purpose, device if purpose == "dropout" else torch.device("cpu"))
-        for purpose in PURPOSES
+        purpose: generator_for(seed, purpose, device if purpose in ON_DEVICE else torch.device("cpu"))
+        for purpose in (*PURPOSES, *more)
     }
 
 

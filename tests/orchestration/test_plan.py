@@ -10,7 +10,7 @@ import pytest
 from orchestration import plan
 from orchestration.plan_text import as_text
 from orchestration.wanted import Wanted
-from selfish_core.accounting import count_parameters, steps_of_epoch, training_flops_per_epoch
+from selfish_core.accounting import count_parameters, steps_of_epoch, training_flops
 from selfish_core.trial_store import TrialStore
 from sweeps.expand import expand
 from sweeps.spec import parse
@@ -64,7 +64,7 @@ def test_sizes_and_flops_of_what_is_left(store: TrialStore, fill: Callable[..., 
     planned = plan.make(wanted, store).trials[2]
     counts = count_parameters(trial.config)
     assert (planned.num_parameters, planned.num_active) == (counts.num_parameters, counts.num_active)
-    assert planned.training_flops == 2 * training_flops_per_epoch(trial.config)
+    assert planned.training_flops == pytest.approx(2 * training_flops(trial.config, 1))
 
 
 def test_time_is_measured_where_it_can_be(store: TrialStore, fill: Callable[..., None]) -> None:

@@ -13,7 +13,7 @@ from selfish_core.accounting import (
     steps_between_updates,
     steps_of_epoch,
     tensor_targets,
-    training_flops_per_epoch,
+    training_flops,
 )
 from selfish_core.config import TrialConfig
 from selfish_core.resolve import resolve
@@ -95,11 +95,11 @@ def test_dense_forward_flops_of_a_batch() -> None:
 
 def test_dense_training_flops() -> None:
     """Steps of 700 tokens, 1,328 of them an epoch, make 2.85e16 in 100 epochs."""
-    assert 100 * training_flops_per_epoch(paper("dense", 0.0)) == pytest.approx(2.85e16, rel=5e-3)
+    assert training_flops(paper("dense", 0.0), 100) == pytest.approx(2.85e16, rel=5e-3)
 
 
 def ratio(trial: TrialConfig) -> float:
-    return training_flops_per_epoch(trial) / training_flops_per_epoch(paper("dense", 0.0))
+    return training_flops(trial, 1) / training_flops(paper("dense", 0.0), 1)
 
 
 @pytest.mark.parametrize("method", ["static", "set", "selfish"])

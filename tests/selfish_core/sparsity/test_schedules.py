@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from selfish_core.accounting import horizon_steps, steps_of_epoch
+from selfish_core.accounting import steps_of_epoch, update_window
 from selfish_core.resolve import resolve
 from selfish_core.sparsity.masks import Masks
 from selfish_core.sparsity.updater import MaskUpdater
@@ -35,7 +35,7 @@ def updater(**sparsity: object) -> tuple[MaskUpdater, int]:
         "seed": 1,
     }
     config = resolve(raw, epochs=100)
-    made = MaskUpdater(config.sparsity, Masks({}), horizon_steps=horizon_steps(config), generator=torch.Generator())
+    made = MaskUpdater(config.sparsity, Masks({}), [], {}, window=update_window(config), generator=torch.Generator())
     return made, steps_of_epoch(config).num_steps
 
 

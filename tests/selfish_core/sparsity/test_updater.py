@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from selfish_core.config import SparsityConfig
+from selfish_core.accounting import TensorTarget
+from selfish_core.catalogue.parts import SparsityConfig
+from selfish_core.catalogue.sizes.shape import ParameterShape
 from selfish_core.sparsity.masks import Masks
 from selfish_core.sparsity.updater import MaskUpdate, MaskUpdater
 
@@ -21,17 +23,20 @@ PARTS = {
 }
 
 
+def one_tensor(parts: dict[str, object], masks: Masks, weight: Tensor, generator: torch.Generator) -> MaskUpdater:
+    mask = masks.tensors["w"]
+    shape = ParameterShape(name="w", shape=tuple(mask.shape), layer="layer")
+    target = TensorTarget(shape, float(mask.float().mean()))
+    config = SparsityConfig.model_validate(parts)
+    return MaskUpdater(config, masks, [target], {"w": weight}, window=None, generator=generator)
+
+
 def updated(
     weight: list[float], mask: list[int], gradient: list[float], **parts: object
 ) -> tuple[Tensor, Tensor, MaskUpdate]:
     tensor = torch.tensor(weight, dtype=torch.float32)
     masks = Masks({"w": torch.tensor(mask, dtype=torch.bool)})
-    updater = MaskUpdater(
-        SparsityConfig.model_validate({**PARTS, **parts}),
-        masks,
-        horizon_steps=None,
-        generator=torch.Generator().manual_seed(0),
-    )
+    updater = one_tensor({**PARTS, **parts}, masks, tensor, torch.Generator().manual_seed(0))
     update = updater.update(1, {"w": tensor}, {"w": torch.tensor(gradient, dtype=torch.float32)}, {"w": None})
     return tensor, masks.tensors["w"].int(), update
 
@@ -116,7 +121,7 @@ def test_selfish_regrows_by_coins_with_the_first_count_as_its_mean() -> None:
             "may_return": True,
             "returned_value": "keep",
         }
-        updater = MaskUpdater(SparsityConfig.model_validate(parts), masks, horizon_steps=None, generator=generator)
+        updater = one_tensor(parts, masks, weight, generator)
         updater.update(1, {"w": weight}, {}, {})
         counts.append(int(masks.tensors["w"].sum()) - first)
     # Bernoulli: variance n p (1 - p) with p = .264 / .934, n = 934
@@ -141,7 +146,5 @@ def test_selfish_really_exchanges_less_than_it_removes() -> None:
         "may_return": True,
         "returned_value": "keep",
     }
-    update = MaskUpdater(SparsityConfig.model_validate(parts), masks, horizon_steps=None, generator=generator).update(
-        1, {"w": weight}, {}, {}
-    )
+    update = one_tensor(parts, masks, weight, generator).update(1, {"w": weight}, {}, {})
     assert abs(update.num_exchanged / update.num_active - 0.574) < 0.01

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from selfish_core.accounting import steps_of_epoch, training_flops_per_epoch
+from selfish_core.accounting import steps_of_epoch, training_flops
 from selfish_core.data.batching import batchify
 from selfish_core.data.corpora import Corpus
 from selfish_core.training.evaluate import evaluate
@@ -45,7 +45,7 @@ def test_an_epoch_takes_the_steps_that_accounting_counts(tiny_trial: Any, tiny_c
     steps = steps_of_epoch(config)
     assert (len(epoch.losses), training.progress.step) == (steps.num_steps, steps.num_steps)
     assert sum(rows for rows, _ in epoch.losses) * config.training.batch_size == steps.num_scored_tokens
-    assert metrics["training_flops"] == training_flops_per_epoch(config)
+    assert metrics["training_flops"] == training_flops(config, 1)
     assert metrics["train_perplexity"] == pytest.approx(math.exp(metrics["train_loss_nats"]))
 
 
