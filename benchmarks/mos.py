@@ -3,7 +3,8 @@
     python benchmarks/mos.py ptb wikitext-2 wikitext-2-whole
 
 Positions are those of one step of the published recipes; WikiText-2's goes in three parts there, for want of memory.
-Each form runs in a process of its own, so that its peak memory is its own (Linux only); read the ratios.
+Each form runs in a process of its own, so that its peak memory is its own (Linux only), on one thread. Seconds are CPU
+seconds, user and system, so that they mean something beside other work; read the ratios.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from selfish_core.models import mixture
 from selfish_core.models.mixture import mixture_of_softmaxes
 
 EXPERTS = 15
-REPEATS = 3
+REPEATS = 2
 
 
 class Size(NamedTuple):
@@ -75,7 +76,7 @@ class Cost(NamedTuple):
 
 
 def cost(form: str, size: Size) -> Cost:
-    """Time a loss and its gradients, the fastest of a few, and how far memory rises above what inputs and gradients need."""
+    """Measure a loss and its gradients: the fastest of some, and the memory beside inputs and gradients."""
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(1)
     latent = torch.randn(size.positions, EXPERTS, size.width, generator=generator).tanh()
@@ -88,10 +89,10 @@ def cost(form: str, size: Size) -> Cost:
     before = kibibytes("VmRSS")
     times = []
     for _ in range(REPEATS):
-        start = time.perf_counter()
+        start = time.process_time()
         loss = functional.nll_loss(FORMS[form](*parts), targets)
         loss.backward()
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return Cost(min(times), (kibibytes("VmHWM") - before) / 1024, loss.item())
 
 

@@ -1,7 +1,7 @@
 """From the tidy frame to what a table says: one conclusion per trial, then one cell per group of seeds.
 
 The selection rule: a trial's result is the test perplexity at the epoch <= E of lowest validation perplexity, the first
-of equals. Test perplexity selects nothing.
+of equals, among the epochs that are as sparse as the trial is to be. Test perplexity selects nothing.
 """
 
 from __future__ import annotations
@@ -153,6 +153,7 @@ def _conclude_one(rows: pd.DataFrame | None, epochs: int) -> Bare:
     averaging = rows.loc[rows["is_averaging"] == 1, "epoch"]
     if len(averaging):
         bare["averaging_epoch"] = float(averaging.iloc[0])
+    rows = rows[rows["is_selectable"] != 0]  # the first records do not say; every epoch of theirs was
     if rows["val_perplexity"].notna().any():
         selected = rows.iloc[int(np.nanargmin(rows["val_perplexity"].to_numpy()))]
         bare["selected_epoch"] = float(selected["epoch"])

@@ -192,6 +192,7 @@ def write(folder: Path, shrunken: Shrunken, told: Mapping[str, Any]) -> dict[str
         "units_before": dict(shrunken.before),
         "units_after": dict(shrunken.after),
         "num_parameters_after": sum(weight.numel() for weight in shrunken.weights.values()),
+        "num_bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
     }
     storage = LocalStorage(folder)
@@ -212,7 +213,7 @@ def read(folder: Path) -> tuple[LanguageModel, dict[str, Any]]:
     storage = LocalStorage(folder)
     try:
         report = json.loads(storage.read(REPORT))
-        data = storage.read(WEIGHTS)
+        data = storage.read(WEIGHTS, report["num_bytes"])
         if hashlib.sha256(data).hexdigest() != report["sha256"]:
             raise CorruptFileError(f"{storage.where(WEIGHTS)}: its checksum is not the one in {REPORT}")
         row = ARCHITECTURES[report["architecture"]["name"]]

@@ -61,11 +61,12 @@ class UnevenLSTM(LanguageModel):
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
         super().__init__()
-        recurrent = [weight for name, weight in weights.items() if name.endswith(".weight_hh_l0")]
-        inputs = [weight for name, weight in weights.items() if name.endswith(".weight_ih_l0")]
+        num_layers = sum(name.endswith(".weight_hh_l0") for name in weights)
+        inputs = [weights[f"lstm.{layer}.weight_ih_l0"].shape[1] for layer in range(num_layers)]
+        widths = [weights[f"lstm.{layer}.weight_hh_l0"].shape[1] for layer in range(num_layers)]
         self.embedding = nn.Embedding(*weights["embedding.weight"].shape)
-        self.lstm = nn.ModuleList(nn.LSTM(ih.shape[1], hh.shape[1]) for ih, hh in zip(inputs, recurrent, strict=True))
-        self.decoder = nn.Linear(recurrent[-1].shape[1], self.embedding.num_embeddings)
+        self.lstm = nn.ModuleList(nn.LSTM(size, width) for size, width in zip(inputs, widths, strict=True))
+        self.decoder = nn.Linear(widths[-1], self.embedding.num_embeddings)
         if "decoder.weight" not in weights:
             self.decoder.weight = self.embedding.weight
         filled(self, weights)

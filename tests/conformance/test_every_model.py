@@ -16,6 +16,11 @@ SIZES: dict[str, list[dict[str, Any]]] = {
         {"num_layers": 3, "hidden_size": 6, "embedding_size": 4, "dropout": 0.0},
         {"num_layers": 2, "hidden_size": 6, "embedding_size": 6, "is_tied": True},
     ],
+    "on_lstm": [
+        {"num_layers": 1, "hidden_size": 4, "embedding_size": 6, "chunk_size": 2},
+        {"num_layers": 3, "hidden_size": 6, "embedding_size": 4, "chunk_size": 2},
+        {"num_layers": 2, "hidden_size": 6, "embedding_size": 5, "chunk_size": 3, "is_tied": False},
+    ],
 }
 CASES = [(name, sizes) for name in ARCHITECTURES for sizes in SIZES[name]]
 

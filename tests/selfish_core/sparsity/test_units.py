@@ -40,28 +40,22 @@ def random_masks(shapes: Sequence[ParameterShape], density: float, seed: int = 1
 
 
 def dead_by_loops(masks: Mapping[str, Tensor], shapes: Sequence[ParameterShape]) -> int:
-    """Count dead units from the definition, one weight at a time; the decoder of a tied embedding reads the last set."""
-    table = next(shape for shape in shapes if shape.name == "embedding.weight")
+    """Count dead units from the definition, one weight at a time; a tied embedding reads the last set."""
     dead = 0
-    sets = {units.name: units.size for units in hidden_units(shapes)}
-    for name, size in sets.items():
-        is_decoded = table.num_products > 0 and name == list(sets)[-1]
+    sizes = {units.name: units.size for units in hidden_units(shapes)}
+    for name, size in sizes.items():
         for unit in range(size):
             comes_in = goes_out = False
             for shape in shapes:
+                is_decoder = shape.name == "embedding.weight" and shape.num_products > 0 and name == list(sizes)[-1]
                 mask = masks.get(shape.name, torch.ones(shape.shape, dtype=torch.bool))
                 for _, rows in shape.gate_slices if shape.row_units else ():
-                    for row in range(rows.start, rows.stop):
+                    for row, column in mask[rows].nonzero().tolist():
                         has_row_each = rows.stop - rows.start == size
-                        is_into = shape.row_units == name and has_row_each and row - rows.start == unit
-                        for column in range(shape.shape[1]):
-                            reads = shape.column_units == name or (is_decoded and shape == table)
-                            is_out_of = reads and column == unit
-                            if mask[row, column] and is_into != is_out_of:
-                                comes_in |= is_into
-                                goes_out |= is_out_of
-                            elif mask[row, column] and is_into and not reads:
-                                comes_in = True
+                        is_into = shape.row_units == name and has_row_each and row == unit
+                        is_out_of = (shape.column_units == name or is_decoder) and column == unit
+                        comes_in |= is_into and not is_out_of
+                        goes_out |= is_out_of and not is_into
             dead += not (comes_in and goes_out)
     return dead
 

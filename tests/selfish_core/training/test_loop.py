@@ -88,6 +88,6 @@ def test_gradients_are_clipped_by_their_global_norm(tiny_trial: Any, tiny_corpus
     training = start(tiny_trial("dense", "sgd", optimizer={"clip_norm": 1e-3, "weight_decay": 0.0}), tiny_corpus)
     before = {name: weight.detach().clone() for name, weight in training.parameters().items()}
     rows = batchify(tiny_corpus.train, 4)
-    training._step(Epoch(), rows[:9], rows[1:10], training.model.initial_state(4))
+    training._step(Epoch(), rows[:9], rows[1:10], training.model.initial_state(4), 1.0, 0)
     moved = sum((training.parameters()[name] - weight).square().sum() for name, weight in before.items()) ** 0.5
     assert float(moved.detach()) == pytest.approx(5.0 * 1e-3, rel=1e-3)
