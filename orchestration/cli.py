@@ -52,9 +52,14 @@ for name, verb in VERBS.items():
 
 @app.callback()
 def command(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001
 ) -> None:
-    """Take what holds for every verb; `main` has already looked for `--debug` anywhere on the line."""
+    """Do what comes before every verb; `main` has already looked for `--debug` anywhere on the line."""
+    from selfish_core.catalogue.extensions import installed
+
+    for extension in installed():
+        if extension.problem:
+            say(f"warning: {extension.warning}")
 
 
 def main() -> NoReturn:

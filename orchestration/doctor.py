@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from orchestration.settings import Settings, user_file, without_password
 from orchestration.terminal import amount, columns
 from orchestration.wanted import find_store
 from selfish_core.catalogue.corpora import CORPORA, CORPUS_CONFIGS, SPLITS
+from selfish_core.catalogue.extensions import installed
 from selfish_core.errors import SelfishError
 
 PACKAGES = ("selfish", "torch", "ray", "mlflow", "optuna", "pandas", "numpy", "pydantic")
@@ -28,7 +30,9 @@ def examine(settings: Settings) -> dict[str, Any]:
     disk = _disk(settings)
     corpora = _corpora(settings)
     damaged = [one["problem"] for one in corpora.values() if one["problem"]]
-    problems = [*store["problems"], *tracking["problems"], *disk["problems"], *damaged]
+    extensions = installed()
+    left_out = [extension.warning for extension in extensions if extension.problem]
+    problems = [*store["problems"], *tracking["problems"], *disk["problems"], *damaged, *left_out]
     capacity = local_capacity()
     return {
         "is_well": not problems,
@@ -40,6 +44,7 @@ def examine(settings: Settings) -> dict[str, Any]:
             for name, setting in settings.origins.items()
         },
         "user_file": {"path": str(user_file()), "is_there": user_file().is_file()},
+        "extensions": [{**asdict(extension), "code": extension.code} for extension in extensions],
         "store": store,
         "corpora": corpora,
         "tracking": tracking,
@@ -51,6 +56,7 @@ def examined_text(found: Mapping[str, Any]) -> str:
     """Lay the findings out for people."""
     settings = [[name, str(one["value"] or "–"), one["origin"]] for name, one in found["settings"].items()]
     corpora = [[name, _corpus_state(one), one["path"] or "made when needed"] for name, one in found["corpora"].items()]
+    extensions = [[one["group"], one["name"], one["package"], _code(one)] for one in found["extensions"]]
     store, tracking = found["store"], found["tracking"]
     lines = [
         "versions   " + ", ".join(f"{name} {version}" for name, version in found["versions"].items()),
@@ -61,6 +67,7 @@ def examined_text(found: Mapping[str, Any]) -> str:
         "",
         columns([["corpus", "", ""], *corpora]),
         "",
+        *([columns([["extension of", "name", "from", "code"], *extensions]), ""] if extensions else []),
         f"trial store  {_state(store)}: {store['num_trials']} trials, {store['num_sweeps']} sweeps",
         f"MLflow       {tracking['state']}",
         f"disk         {amount(found['disk']['num_free_bytes'])}B free at {found['disk']['path']}",
@@ -74,6 +81,10 @@ def _corpus_state(corpus: Mapping[str, Any]) -> str:
     if corpus["problem"]:
         return "damaged"
     return "present" if corpus["is_there"] else "absent"
+
+
+def _code(extension: Mapping[str, Any]) -> str:
+    return "left out" if extension["problem"] else extension["code"] or "–"
 
 
 def _state(store: Mapping[str, Any]) -> str:

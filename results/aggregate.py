@@ -85,6 +85,7 @@ class Cell:
         states: content key -> state of each trial, in order of keys.
         pooled: fields other than row, column and seed in which the cell's trials differ; empty as a rule.
         code_versions: of the code that computed the trials, sorted; one as a rule.
+        is_pruned: whether trials start dense, so that not all of their epochs may be selected.
     """
 
     row: Setting
@@ -94,6 +95,7 @@ class Cell:
     states: Mapping[str, str]
     pooled: tuple[str, ...]
     code_versions: tuple[str, ...]
+    is_pruned: bool = False
 
     @property
     def of(self) -> int:
@@ -203,6 +205,7 @@ def _cell(where: tuple[Setting, Setting], trials: list[Bare], metric: str, shown
             name.removeprefix("config.") for name in fields if len({_setting(trial[name]) for trial in trials}) > 1
         ),
         code_versions=tuple(sorted({one for trial in trials for one in trial["code_version"].split(",") if one})),
+        is_pruned=any(_setting(trial.get("config.sparsity.initial_level")) is not None for trial in trials),
     )
 
 

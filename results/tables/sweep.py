@@ -110,6 +110,8 @@ def _notes(cells: Sequence[Cell]) -> list[str]:
         notes.append("k/m: k of m trials have finished; the mean is shown when all have.")
     if any(cell.num_diverged for cell in cells):
         notes.append("Diverged trials count as finished; the mean is over the others.")
+    if any(cell.is_pruned for cell in cells):
+        notes.append("Of trials that are pruned while they train, only epochs at their final sparsity are selected.")
     for cell in cells:
         where = f"{_setting_text(cell.row)}, {_setting_text(cell.column)}"
         num_valueless = cell.of - cell.metric.n - cell.num_diverged

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from selfish_core.catalogue.extensions import ARCHITECTURES_GROUP, with_extensions
 from selfish_core.catalogue.rows import ArchitectureRow
-from selfish_core.catalogue.sizes import on_lstm, stacked_lstm
+from selfish_core.catalogue.sizes import awd_lstm, awd_lstm_mos, gru, on_lstm, stacked_lstm
 
 _ROWS = (
     ArchitectureRow(
@@ -18,6 +18,16 @@ _ROWS = (
         source="Zaremba et al., Recurrent Neural Network Regularization, 2014; sizes of Liu et al., ICML 2021",
     ),
     ArchitectureRow(
+        name="gru",
+        config=gru.GRUConfig,
+        shapes=gru.shapes,
+        problem=gru.problem,
+        with_width=gru.with_width,
+        model="selfish_core.models.gru:GRU",
+        has_unit_groups=True,
+        source="Cho et al., EMNLP 2014; sizes and dropout of the stacked LSTM",
+    ),
+    ArchitectureRow(
         name="on_lstm",
         config=on_lstm.ONLSTMConfig,
         shapes=on_lstm.shapes,
@@ -25,6 +35,24 @@ _ROWS = (
         with_width=on_lstm.with_width,
         model="selfish_core.models.on_lstm:ONLSTM",
         source="Shen et al., Ordered Neurons, ICLR 2019; sizes of Liu et al., ICML 2021",
+    ),
+    ArchitectureRow(
+        name="awd_lstm",
+        config=awd_lstm.AWDLSTMConfig,
+        shapes=awd_lstm.shapes,
+        problem=awd_lstm.problem,
+        with_width=awd_lstm.with_width,
+        model="selfish_core.models.awd_lstm:AWDLSTM",
+        source="Merity et al., Regularizing and Optimizing LSTM Language Models, ICLR 2018",
+    ),
+    ArchitectureRow(
+        name="awd_lstm_mos",
+        config=awd_lstm_mos.AWDLSTMMoSConfig,
+        shapes=awd_lstm_mos.shapes,
+        problem=awd_lstm_mos.problem,
+        with_width=awd_lstm_mos.with_width,
+        model="selfish_core.models.awd_lstm_mos:AWDLSTMMoS",
+        source="Yang et al., Breaking the Softmax Bottleneck, ICLR 2018",
     ),
 )
 

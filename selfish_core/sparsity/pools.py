@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from selfish_core.catalogue.sizes.shape import ParameterShape
 from selfish_core.sparsity.choose import choose_lowest
+from selfish_core.sparsity.redistribution import allot
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,26 @@ def pools(granularity: str, shapes: Sequence[ParameterShape]) -> list[Pool]:
     return [
         tuple(block for block, shape in zip(blocks, shapes, strict=True) if shape.layer == layer) for layer in layers
     ]
+
+
+def counts_of_pools(pools: Sequence[Pool], counts: Mapping[str, int], tensors: Mapping[str, Tensor]) -> list[int]:
+    """Add up what the blocks of each pool are to have; a tensor's number is shared out to its blocks by their size.
+
+    Args:
+        pools: together they hold every tensor whole.
+        counts: by tensor.
+        tensors: of the shapes that are cut into blocks.
+
+    Returns:
+        Whole numbers whose sum is that of `counts`.
+    """
+    blocks = [block for pool in pools for block in pool]
+    of_block: dict[str, int] = {}
+    for name, count in counts.items():
+        own = [block for block in blocks if block.tensor == name]
+        sizes = [tensors[name][block.rows].numel() for block in own]
+        of_block |= zip((block.label for block in own), allot(count, sizes, sizes), strict=True)
+    return [sum(of_block[block.label] for block in pool) for pool in pools]
 
 
 def choose_in_pool(pool: Pool, scores: dict[str, Tensor], candidates: dict[str, Tensor], count: int) -> list[Tensor]:

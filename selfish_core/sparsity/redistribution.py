@@ -8,24 +8,25 @@ from collections.abc import Sequence
 from torch import Tensor
 
 
-def share(kind: str, weight: Tensor, momentum: Tensor | None, kept: Tensor) -> float:
+def share(kind: str, weight: Tensor, momentum: Tensor | None, active: Tensor) -> float:
     """What a block's share of the regrowth is proportional to.
 
     Args:
         kind: `magnitude` or `momentum`: mean absolute value over the active weights; `nonzeros`: their number.
         weight: the block's weights.
         momentum: the optimizer's momentum of them, where `kind` reads it.
-        kept: bool, active after the removal.
+        active: bool; the means are over the weights active before the removal, `nonzeros` counts those after it.
 
-    Source: Dettmers and Zettlemoyer 2019 for momentum and magnitude; Mostafa and Wang 2019 for nonzeros.
+    Source: Dettmers and Zettlemoyer 2019 for momentum and magnitude, which their published code takes before it
+    removes; Mostafa and Wang 2019 for nonzeros, the surviving weights.
     """
-    count = int(kept.sum())
+    count = int(active.sum())
     if kind == "nonzeros" or count == 0:
         return float(count)
     values = weight if kind == "magnitude" else momentum
     if values is None:
         raise ValueError("redistribution reads the momentum, and none was passed")
-    return float(values[kept].abs().mean())
+    return float(values[active].abs().mean())
 
 
 def allot(total: int, shares: Sequence[float], capacities: Sequence[int]) -> list[int]:

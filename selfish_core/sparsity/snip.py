@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from selfish_core.accounting import TensorTarget
-from selfish_core.sparsity.pools import choose_in_pool, pools
+from selfish_core.sparsity.pools import choose_in_pool, counts_of_pools, pools
 from selfish_core.sparsity.scores import ScoreInputs, snip
 
 
@@ -43,11 +43,8 @@ def snip_masks(
     everywhere = {name: torch.ones_like(score, dtype=torch.bool) for name, score in scores.items()}
     masks = {name: torch.zeros_like(mask) for name, mask in everywhere.items()}
     counts = {target.shape.name: target.num_active for target in sparse}
-    for pool in pools(granularity, [target.shape for target in sparse]):
-        wanted = sum(
-            counts[block.tensor] * everywhere[block.tensor][block.rows].numel() / everywhere[block.tensor].numel()
-            for block in pool
-        )
-        for block, chosen in zip(pool, choose_in_pool(pool, scores, everywhere, round(wanted)), strict=True):
+    cut = pools(granularity, [target.shape for target in sparse])
+    for pool, count in zip(cut, counts_of_pools(cut, counts, masks), strict=True):
+        for block, chosen in zip(pool, choose_in_pool(pool, scores, everywhere, count), strict=True):
             masks[block.tensor][block.rows] |= chosen
     return masks

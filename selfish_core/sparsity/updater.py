@@ -15,7 +15,7 @@ from selfish_core.catalogue.scores import REGROWTH_SCORES, REMOVAL_SCORES
 from selfish_core.sparsity.choose import choose_by_coins, choose_lowest
 from selfish_core.sparsity.masks import Masks
 from selfish_core.sparsity.memory import Memory
-from selfish_core.sparsity.pools import Block, gate_blocks, pools, tensor_blocks
+from selfish_core.sparsity.pools import Block, counts_of_pools, gate_blocks, pools, tensor_blocks
 from selfish_core.sparsity.redistribution import allot, share
 from selfish_core.sparsity.removal import Tensors, by_count
 from selfish_core.sparsity.schedules import SCHEDULES
@@ -144,8 +144,15 @@ class MaskUpdater:
         return MaskUpdate(rate, changes, num_before)
 
     def prune_round(self, share: float, weights: Mapping[str, Tensor]) -> MaskUpdate:
-        """Prune for a rewinding round: each tensor to its density to the power of `share`, the rounds done so far."""
-        return self._prune([target.density**share for target in self._goals], weights, {})
+        """Prune for a rewinding round: each tensor to its density to the power of `share`, the rounds done so far.
+
+        Args:
+            share: of the rounds, done.
+            weights: every masked tensor, changed in place; a score that reads gradients finds the last minibatch's
+                in them.
+        """
+        gradients = {name: weights[name].grad for name in self.masks.tensors}
+        return self._prune([target.density**share for target in self._goals], weights, gradients)
 
     def explored_fraction(self) -> float:
         """Share of the masked weights that were active at any time so far; 1 where nothing is masked."""
@@ -169,7 +176,7 @@ class MaskUpdater:
         return not has_ended and (self.parts.update_start_fraction is None or step >= first)
 
     def _density_at(self, share: float, target: TensorTarget) -> float:
-        start = 1.0 - (self.parts.initial_level or 0.0)
+        start = max(target.density, 1.0 - (self.parts.initial_level or 0.0))
         return target.density if share >= 1.0 else start + (target.density - start) * share
 
     def _inputs(
@@ -191,7 +198,7 @@ class MaskUpdater:
             return {name: signs.changed(name, put.weight) & active[name] for name, put in inputs.items()}
         score = score_of(row)
         scores = {name: score(put) for name, put in inputs.items()}
-        num_in_pools = [sum(int(active[block.tensor][block.rows].sum()) for block in pool) for pool in self._pools]
+        num_in_pools = [self._num_in(pool, active) for pool in self._pools]
         counts = [num_removed(rate, count) for count in num_in_pools]
         if self.memory.thresholds is not None:
             counts = self.memory.thresholds.counts(self._pools, scores, active)
@@ -231,11 +238,11 @@ class MaskUpdater:
             return wanted
         if self.parts.redistribution == "none":
             return allot(sum(wanted), [max(0.0, float(want)) for want in wanted], room)
-        shares = []
+        shares, counted = [], kept if self.parts.redistribution == "nonzeros" else self.masks.tensors
         for cell in self._cells:
             put, rows = inputs[cell.tensor], cell.rows
             momentum = None if put.momentum is None else put.momentum[rows]
-            shares.append(share(self.parts.redistribution, put.weight[rows], momentum, kept[cell.tensor][rows]))
+            shares.append(share(self.parts.redistribution, put.weight[rows], momentum, counted[cell.tensor][rows]))
         return allot(sum(wanted), shares, room)
 
     def _split(self, cell: Block, quota: int, free: Tensors) -> list[tuple[Block, int]]:
@@ -270,21 +277,19 @@ class MaskUpdater:
         with torch.no_grad():
             scores = {name: score(put) for name, put in inputs.items()}
             active = {name: mask.clone() for name, mask in self.masks.tensors.items()}
-            counts = [self._num_to_prune(pool, active, wanted) for pool in self._pools]
+            goals = counts_of_pools(self._pools, wanted, active)
+            num_in_pools = [self._num_in(pool, active) for pool in self._pools]
+            counts = [max(0, count - goal) for count, goal in zip(num_in_pools, goals, strict=True)]
             removed = by_count(self._pools, counts, scores, active)
             nothing = {name: torch.zeros_like(mask) for name, mask in removed.items()}
             changes = self._change(removed, nothing, weights)
         num_before = sum(int(mask.sum()) for mask in active.values())
         return MaskUpdate(sum(counts) / max(1, num_before), changes, num_before)
 
-    def _num_to_prune(self, pool: Sequence[Block], active: Tensors, wanted: Mapping[str, int]) -> int:
-        """Active weights of a pool above what it is to have; a gate has its share of its tensor."""
-        count = goal = 0.0
-        for block in pool:
-            rows = active[block.tensor][block.rows]
-            count += int(rows.sum())
-            goal += wanted[block.tensor] * rows.numel() / active[block.tensor].numel()
-        return max(0, int(count) - round(goal))
+    @staticmethod
+    def _num_in(pool: Sequence[Block], active: Tensors) -> int:
+        """Active weights of a pool."""
+        return sum(int(active[block.tensor][block.rows].sum()) for block in pool)
 
     def _change(self, removed: Tensors, regrown: Tensors, weights: Mapping[str, Tensor]) -> dict[str, MaskChange]:
         """Put the new masks in force."""

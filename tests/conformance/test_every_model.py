@@ -16,6 +16,28 @@ SIZES: dict[str, list[dict[str, Any]]] = {
         {"num_layers": 3, "hidden_size": 6, "embedding_size": 4, "dropout": 0.0},
         {"num_layers": 2, "hidden_size": 6, "embedding_size": 6, "is_tied": True},
     ],
+    "gru": [
+        {"num_layers": 1, "hidden_size": 5, "embedding_size": 7},
+        {"num_layers": 3, "hidden_size": 6, "embedding_size": 4, "dropout": 0.0},
+        {"num_layers": 2, "hidden_size": 6, "embedding_size": 6, "is_tied": True},
+    ],
+    "awd_lstm": [
+        {"hidden_size": 7, "embedding_size": 5},
+        {"num_layers": 1, "hidden_size": 5, "embedding_size": 5},
+        {"num_layers": 2, "hidden_size": 6, "embedding_size": 4, "is_tied": False},
+    ],
+    "awd_lstm_mos": [
+        {"hidden_size": 7, "last_hidden_size": 6, "embedding_size": 5, "num_experts": 3},
+        {"num_layers": 1, "hidden_size": 4, "last_hidden_size": 4, "embedding_size": 5, "num_experts": 1},
+        {
+            "num_layers": 2,
+            "hidden_size": 6,
+            "last_hidden_size": 8,
+            "embedding_size": 4,
+            "num_experts": 2,
+            "is_tied": False,
+        },
+    ],
     "on_lstm": [
         {"num_layers": 1, "hidden_size": 4, "embedding_size": 6, "chunk_size": 2},
         {"num_layers": 3, "hidden_size": 6, "embedding_size": 4, "chunk_size": 2},

@@ -176,3 +176,22 @@ def test_cell_computed_by_several_code_versions_says_so(make_trial: Any, make_me
     assert "static, 0.5: computed by several versions of the code: aaa, bbb." in table.notes
     (pure,) = tabulate(conclude(frame, [trials[1], trials[3]], 3), "method", "sparsity")
     assert pure.code_versions == ("aaa",)
+
+
+def test_a_pruned_trial_is_selected_among_its_sparse_epochs(make_trial: Any, make_metrics: Any) -> None:
+    trial = make_trial("gmp")
+    frame = tidy(
+        rows(
+            trial.key,
+            make_metrics,
+            {"val_perplexity": 50, "test_perplexity": 50, "is_selectable": 0},
+            {"val_perplexity": 90, "test_perplexity": 91, "is_selectable": 1},
+            {"val_perplexity": 80, "test_perplexity": 81, "is_selectable": 1},
+        )
+    )
+    concluded = conclude(frame, [trial], epochs=3)
+    assert concluded["selected_epoch"].tolist() == [3.0]
+    cell = tabulate(concluded, "method", "sparsity")[0]
+    assert cell.metric.mean == 81
+    table = sweep.build([cell], rows="method", columns="sparsity", metric="test_perplexity", epochs=3, title="pruned")
+    assert any("only epochs at their final sparsity" in note for note in table.notes)

@@ -60,7 +60,7 @@ def is_meaningless(case: Case) -> bool:
     method, optimizer, architecture = case
     if method == "snfs" and optimizer in ("nt_asgd", "snt_asgd"):
         return True
-    return method == "iss" and architecture in ("on_lstm", "awd_lstm_mos")
+    return method == "iss" and not ARCHITECTURES[architecture].has_unit_groups
 
 
 def pairwise() -> Iterator[Case]:
