@@ -18,7 +18,7 @@ import typer
 
 from orchestration.processes import Stopped, raise_stopped
 from orchestration.terminal import clean, say
-from orchestration.verbs import about, run, stored, sweep
+from orchestration.verbs import about, run, shrink, stored, sweep
 from selfish_core.errors import InterruptedRunError, SelfishError
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
@@ -37,6 +37,7 @@ VERBS: dict[str, Callable[..., int | None]] = {
     "run": run.run,
     "train": run.train,
     "table": sweep.table,
+    "shrink": shrink.shrink,
     "list": stored.list_,
     "show": stored.show,
     "export": stored.export,

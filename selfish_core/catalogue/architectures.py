@@ -43,6 +43,7 @@ _ROWS = (
         problem=awd_lstm.problem,
         with_width=awd_lstm.with_width,
         model="selfish_core.models.awd_lstm:AWDLSTM",
+        has_unit_groups=True,
         source="Merity et al., Regularizing and Optimizing LSTM Language Models, ICLR 2018",
     ),
     ArchitectureRow(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
 
 from selfish_core.accounting import count_parameters, parameter_shapes, tensor_targets, training_flops
 from selfish_core.records import GATE_DENSITY_PREFIX, TENSOR_SPARSITY_PREFIX
@@ -38,7 +41,7 @@ def measure(training: Training, epoch: Epoch, losses: dict[str, float]) -> dict[
         "sparsity": 1.0 - num_active / counts.num_maskable,
         "num_active_parameters": num_active,
         "num_parameters": counts.num_parameters,
-        "num_dead_units": num_dead_units(updater.masks.tensors, parameter_shapes(config)),
+        "num_dead_units": num_dead_units(_masks(training), parameter_shapes(config)),
         "removal_rate": epoch.removal_rate,
         "num_mask_updates": updater.num_updates,
         "turnover_fraction": sum(epoch.turnover) / max(1, len(epoch.turnover)),
@@ -65,6 +68,14 @@ def perplexity(loss_nats: float) -> float:
         return math.exp(loss_nats)
     except OverflowError:
         return math.inf
+
+
+def _masks(training: Training) -> Mapping[str, Tensor]:
+    """The masks; where a method keeps none and a zero counts as inactive, which weights are not zero."""
+    if training.config.sparsity.group_lasso is None:
+        return training.updater.masks.tensors
+    maskable = [target.shape.name for target in tensor_targets(training.config)]
+    return {name: training.parameters()[name] != 0 for name in maskable}
 
 
 def _explored_fraction(training: Training, num_maskable: int) -> float:

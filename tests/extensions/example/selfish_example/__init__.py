@@ -1,0 +1,1 @@
+"""An extension of Selfish: two scores, a method of them, and an architecture."""
