@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from selfish_core.catalogue.extensions import ARCHITECTURES_GROUP, with_extensions
 from selfish_core.catalogue.rows import ArchitectureRow
-from selfish_core.catalogue.sizes import awd_lstm, awd_lstm_mos, gru, on_lstm, stacked_lstm
+from selfish_core.catalogue.sizes import awd_lstm, awd_lstm_mos, gru, on_lstm, rhn, stacked_lstm
 
 _ROWS = (
     ArchitectureRow(
@@ -26,6 +26,16 @@ _ROWS = (
         model="selfish_core.models.gru:GRU",
         has_unit_groups=True,
         source="Cho et al., EMNLP 2014; sizes and dropout of the stacked LSTM",
+    ),
+    ArchitectureRow(
+        name="rhn",
+        config=rhn.RHNConfig,
+        shapes=rhn.shapes,
+        problem=rhn.problem,
+        with_width=rhn.with_width,
+        model="selfish_core.models.rhn:RHN",
+        has_unit_groups=True,
+        source="Zilly et al., Recurrent Highway Networks, ICML 2017; sizes of Liu et al., ICML 2021",
     ),
     ArchitectureRow(
         name="on_lstm",

@@ -10,6 +10,7 @@ import torch
 from selfish_core.catalogue.architectures import ARCHITECTURES
 from selfish_core.models.build import build
 
+NO_DROPOUT = dict.fromkeys(("embedding_dropout", "input_dropout", "hidden_dropout", "output_dropout"), 0.0)
 SIZES: dict[str, list[dict[str, Any]]] = {
     "stacked_lstm": [
         {"num_layers": 1, "hidden_size": 5, "embedding_size": 7},
@@ -37,6 +38,18 @@ SIZES: dict[str, list[dict[str, Any]]] = {
             "num_experts": 2,
             "is_tied": False,
         },
+    ],
+    "rhn": [
+        {"depth": 1, "hidden_size": 5, "embedding_size": 5},
+        {
+            "depth": 3,
+            "hidden_size": 6,
+            "embedding_size": 4,
+            "is_tied": False,
+            "is_coupled": False,
+            "transform_bias": -2.0,
+        },
+        {"depth": 2, "hidden_size": 6, "embedding_size": 6, **NO_DROPOUT},
     ],
     "on_lstm": [
         {"num_layers": 1, "hidden_size": 4, "embedding_size": 6, "chunk_size": 2},
@@ -92,7 +105,7 @@ def test_dropout_comes_from_the_generator_that_is_passed_in(name: str, sizes: di
     torch.manual_seed(9)
     assert torch.equal(one, logits(1))
     assert torch.equal(logits(None), logits(None))
-    has_dropout = sizes.get("dropout") != 0.0
+    has_dropout = sizes.get("dropout") != 0.0 and sizes.get("output_dropout") != 0.0
     assert torch.equal(one, logits(2)) != has_dropout
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 
 import torch
-from selfish_example.architecture_rows import MGUConfig
 from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
 from selfish_core.models.layers import dropout, fill_uniform
 from selfish_core.models.output import LanguageModel, Output, State
+from selfish_example.architecture_rows import MGUConfig
 
 
 class MGULayer(nn.Module):
