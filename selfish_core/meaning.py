@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from selfish_core.accounting import (
     horizon_steps,
+    is_chosen,
     parameter_shapes,
     steps_between_updates,
     steps_of_epoch,
@@ -50,15 +51,19 @@ def _sizes(config: TrialConfig) -> Iterator[Problem]:
 
 
 def _patterns(config: TrialConfig) -> Iterator[Problem]:
-    """Refuse patterns that leave no tensor to mask."""
+    """Refuse patterns that fit no tensor, or leave none to mask."""
     part = config.sparsity
-    field = "include" if part.include is not None else "exclude"
-    given = part.include if part.include is not None else part.exclude
-    if given is None or any(target.density < 1.0 for target in tensor_targets(config)):
-        return
-    names = ", ".join(shape.name for shape in parameter_shapes(config) if shape.is_maskable)
-    message = f"{field} {given!r} leaves no tensor to mask: the tensors are {names}"
-    yield Problem(("sparsity", field), message, (("sparsity", "exclude"), ("architecture", "name")))
+    names = [shape.name for shape in parameter_shapes(config) if shape.is_maskable]
+    known, also = f"the tensors are {', '.join(names)}", (("architecture", "name"),)
+    given = {"include": part.include, "exclude": part.exclude}
+    for field, patterns in given.items():
+        for pattern in [] if patterns is None else patterns.split(","):
+            if not any(is_chosen(name, pattern, None) for name in names):
+                yield Problem(("sparsity", field), f"{field} {pattern.strip()!r} fits no tensor: {known}", also)
+                return
+    if not any(is_chosen(name, part.include, part.exclude) for name in names):
+        field = "exclude" if part.exclude is not None else "include"
+        yield Problem(("sparsity", field), f"{field} {given[field]!r} leaves no tensor to mask: {known}", also)
 
 
 def _horizon(config: TrialConfig) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from selfish_core.catalogue.parts import SparsityConfig
 from selfish_core.catalogue.scores import REGROWTH_SCORES, REMOVAL_SCORES
 from selfish_core.errors import shown
+from selfish_core.wording import allowed
 
 Found = tuple[str, str, tuple[tuple[str, ...], ...]]
 """A field, what is wrong with it in one line, and the other fields that take part in it."""
@@ -128,7 +129,8 @@ def _apply(rule: _Rule, part: SparsityConfig) -> Iterator[Found]:
     owner = getattr(part, rule.owner)
     if rule.has_meaning(part):
         if rule.is_needed and value is None:
-            yield _found(rule.field, f"{rule.field} is missing: {rule.owner} {shown(owner)} needs it", rule.owner)
+            values = allowed(SparsityConfig, rule.field)
+            yield _found(rule.field, f"{rule.field} is missing: {rule.owner} {shown(owner)} needs {values}", rule.owner)
     elif value != neutral:
         what = f"{rule.field} has no meaning for {rule.owner} {shown(owner)}"
         yield _found(rule.field, f"{what}: leave it out or set it to {_plain(neutral)}", rule.owner)
@@ -139,9 +141,7 @@ def _kind(part: SparsityConfig) -> Iterator[Found]:
     given = f"got removal: {part.removal}, regrowth: {part.regrowth}, schedule: {part.schedule}"
     if _is_pruned(part):
         if not _removes_by(part, "count") or part.regrowth != "none" or part.schedule not in ("cubic", "rewind"):
-            message = (
-                f"initial_level is for pruning: counted removal, regrowth none, schedule cubic or rewind, {given}"
-            )
+            message = f"initial_level is for pruning: counted removal, regrowth none, schedule cubic or rewind, {given}"
             yield _found("initial_level", message, "removal", "regrowth", "schedule")
         return
     parts = {

@@ -18,6 +18,7 @@ from selfish_core.catalogue.rows import MethodRow
 from selfish_core.config import HEAD_FIELDS, TrainingConfig, TrialConfig
 from selfish_core.errors import InputError, Problem, ProblemsError, shown, unknown_name
 from selfish_core.meaning import contradictions
+from selfish_core.wording import allowed, schema_of
 
 SECTION_CLASSES: dict[str, dict[str, type[BaseModel]]] = {
     "architecture": {name: row.config for name, row in ARCHITECTURES.items()},
@@ -233,46 +234,6 @@ def _explain_one(name: str, field: str, cls: type[BaseModel], detail: ErrorDetai
 
 
 def _choices(cls: type[BaseModel], field: str) -> tuple[Any, ...]:
-    schema = _schema(cls)["properties"][field]
+    schema = schema_of(cls)["properties"][field]
     kinds = schema.get("anyOf", [schema])
     return tuple(choice for kind in kinds for choice in kind.get("enum", [kind["const"]] if "const" in kind else []))
-
-
-@cache
-def _schema(cls: type[BaseModel]) -> Mapping[str, Any]:
-    return cls.model_json_schema()
-
-
-def allowed(cls: type[BaseModel], field: str) -> str:
-    """Say which values a field takes, from its own declaration.
-
-    >>> allowed(SparsityConfig, "removal_rate")
-    'a number in [0, 1]'
-    """
-    schema = _schema(cls)["properties"][field]
-    kinds = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
-    return _words(kinds[0] if kinds else schema)
-
-
-def _words(kind: Mapping[str, Any]) -> str:
-    """Put a JSON Schema into words."""
-    if "enum" in kind or "const" in kind:
-        return "one of " + ", ".join(str(value) for value in kind.get("enum", [kind.get("const")]))
-    if kind.get("type") == "object":
-        keys = ", ".join(kind.get("propertyNames", {}).get("enum", ()))
-        return f"a mapping of {keys}, each {_words(kind.get('additionalProperties', {}))}"
-    if kind.get("type") == "string":
-        if "maxLength" in kind:
-            return f"a text of {kind.get('minLength', 0)} to {kind['maxLength']} characters"
-        return f"a text like {kind['pattern']}" if "pattern" in kind else "a text"
-    nouns = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}
-    noun = nouns.get(kind.get("type", ""), "a value")
-    lower = _bound(kind, "minimum", "[{:g}", "exclusiveMinimum", "({:g}") or "(-inf"
-    upper = _bound(kind, "maximum", "{:g}]", "exclusiveMaximum", "{:g})") or "inf)"
-    return noun if (lower, upper) == ("(-inf", "inf)") else f"{noun} in {lower}, {upper}"
-
-
-def _bound(kind: Mapping[str, Any], closed: str, closed_form: str, opened: str, opened_form: str) -> str:
-    if closed in kind:
-        return closed_form.format(kind[closed])
-    return opened_form.format(kind[opened]) if opened in kind else ""

@@ -15,7 +15,7 @@ from selfish_core.catalogue.scores import REDISTRIBUTIONS, REGROWTH_SCORES, REMO
 Removal = Annotated[str, OneOf(("none", *REMOVAL_SCORES))]
 Regrowth = Annotated[str, OneOf(("none", *REGROWTH_SCORES))]
 Redistribution = Annotated[str, OneOf(tuple(REDISTRIBUTIONS))]
-Patterns = Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[A-Za-z0-9_.*?\[\], -]+$")]
+Patterns = Annotated[str, Field(min_length=1, max_length=400)]
 
 
 def _neutral(value: Any, description: str, **bounds: Any) -> Any:

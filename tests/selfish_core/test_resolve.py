@@ -77,7 +77,7 @@ def test_a_written_horizon_stands() -> None:
 
 
 def test_without_a_length_a_horizon_must_be_written() -> None:
-    with pytest.raises(ProblemsError, match="horizon_epochs is missing: schedule 'cosine' needs it"):
+    with pytest.raises(ProblemsError, match="horizon_epochs is missing: schedule 'cosine' needs a whole number"):
         resolve(RAW)
 
 
