@@ -46,7 +46,7 @@ def _fit(job: Job, scratch: Path) -> list[tuple[str, Exception]]:
 
     tuner = tune.Tuner(
         tune.with_resources(SparseRNNTrainable, {"cpu": job.cpu, "gpu": job.gpu}),
-        param_space={**job.setting(), "trial": tune.grid_search(list(job.trials.values()))},
+        param_space={**job.setting(), "keys": list(job.trials), "trial": tune.grid_search(list(job.trials.values()))},
         tune_config=tune.TuneConfig(reuse_actors=True, trial_name_creator=_name, trial_dirname_creator=_name),
         run_config=tune.RunConfig(
             name=job.sweep,

@@ -246,6 +246,8 @@ def _horizons(configs: Mapping[str, TrialConfig]) -> dict[str, set[int]]:
 
 def _rekeyed(config: TrialConfig, horizons: Mapping[str, set[int]]) -> str:
     before = horizons.get(_without_horizon(config), set()) if config.sparsity.horizon_epochs is not None else set()
+    if config.sparsity.horizon_epochs in before:
+        return "the code of an extension"
     return f"horizon {max(before)}→{config.sparsity.horizon_epochs}" if before else ""
 
 

@@ -14,7 +14,7 @@ from selfish_core.accounting import (
 )
 from selfish_core.catalogue.architectures import ARCHITECTURES
 from selfish_core.catalogue.corpora import check_long_enough, facts
-from selfish_core.catalogue.scores import REDISTRIBUTIONS, REGROWTH_SCORES
+from selfish_core.catalogue.scores import REDISTRIBUTIONS, REGROWTH_SCORES, REMOVAL_SCORES
 from selfish_core.config import TrialConfig
 from selfish_core.errors import CorpusError, Problem
 from selfish_core.meaning_of_parts import problems_of_parts
@@ -90,7 +90,9 @@ def _moments(config: TrialConfig) -> Iterator[Problem]:
         return
     also = (("optimizer", "name"), ("optimizer", "momentum"))
     remedy = f"optimizer's momentum and {optimizer.name!r} has none: take adam, or sgd with momentum above 0"
-    if part.regrowth != "none" and "momentum" in REGROWTH_SCORES[part.regrowth].needs:
+    if part.removal != "none" and "momentum" in REMOVAL_SCORES[part.removal].needs:
+        yield Problem(("sparsity", "removal"), f"removal {part.removal!r} reads the {remedy}", also)
+    elif part.regrowth != "none" and "momentum" in REGROWTH_SCORES[part.regrowth].needs:
         yield Problem(("sparsity", "regrowth"), f"regrowth {part.regrowth!r} reads the {remedy}", also)
     elif "momentum" in REDISTRIBUTIONS[part.redistribution]:
         yield Problem(

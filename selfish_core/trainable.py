@@ -25,7 +25,7 @@ from selfish_core.training.fingerprint import DEVICES
 from selfish_core.training.session import TrialSession
 from selfish_core.trial_store import TrialStore
 
-FIELDS = {"trial", "epochs", "store", "data_dir", "threads", "device"}
+FIELDS = {"trial", "epochs", "store", "data_dir", "threads", "device", "keys"}
 
 
 class SparseRNNTrainable(tune.Trainable):  # type: ignore[misc]  # Ray has no types
@@ -37,7 +37,8 @@ class SparseRNNTrainable(tune.Trainable):  # type: ignore[misc]  # Ray has no ty
     - `epochs`: how many to train;
     - `store`: folder of a trial store, or None;
     - `data_dir`: folder of the corpora, or None for the user's own;
-    - `threads`: torch threads, 1 by default; `device`: `auto` by default.
+    - `threads`: torch threads, 1 by default; `device`: `auto` by default;
+    - `keys`: the content keys one of which the trial must have here too, or None; another one means other code.
 
     A step returns the record's metrics with `epoch`, `outcome`, `key` and `done`.
     """
@@ -86,6 +87,12 @@ def _open(config: Mapping[str, Any]) -> TrialSession:
     _check(config)
     torch.set_num_threads(config.get("threads", 1))
     trial = resolve(config["trial"], epochs=config["epochs"])
+    keys = config.get("keys")
+    if keys is not None and trial.key() not in keys:
+        raise InputError(
+            f"trial {trial.key()} was not asked for: this process has another version of an extension than the one "
+            "that planned the sweep; install the same on every node"
+        )
     store = config.get("store")
     return TrialSession(
         trial,

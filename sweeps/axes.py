@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from selfish_core.errors import InputError, unknown_name
+from selfish_core.errors import InputError, shown, unknown_name
 from selfish_core.resolve import field_path, problem_of_value
 from sweeps.scalars import Scalar
 from sweeps.yaml_reader import Findings, Path, kind_of
@@ -140,7 +140,7 @@ def _read_columns(value: Any, path: Path, findings: Findings) -> list[list[Setti
         field = read_field(name, inside, findings)
         if not isinstance(values, list) or not values:
             got = "an empty list" if values == [] else kind_of(values)
-            findings.add(inside, f"{name} must be a list of values, got {got}")
+            findings.add(inside, f"{name or shown(name)} must be a list of values, got {got}")
             continue
         settings = [_read_setting(name, field, inner, (*inside, index), findings) for index, inner in enumerate(values)]
         columns.append([setting for found in settings for setting in found])

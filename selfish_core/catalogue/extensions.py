@@ -61,7 +61,7 @@ class Extension:
 
     @property
     def code(self) -> str:
-        """Hash of its code, as in the keys of trials; empty for a method, of which the key has the parts, not the code."""
+        """Hash of its code, as in the keys of trials; empty for a method: of that the key has the parts."""
         return (self.group != METHODS_GROUP and code_hash(self.group, self.name)) or ""
 
     @property
@@ -143,6 +143,8 @@ def _read(point: EntryPoint, name: str, known: Mapping[str, Row], row_type: type
     if row.name != name:
         raise InputError(f"its row has the name {row.name!r}")
     TypeAdapter(row_type).validate_python(vars(row))
+    if isinstance(row, ArchitectureRow) and "hidden_size" not in row.config.model_fields:
+        raise InputError(f"{row.config.__name__} has no field hidden_size")
     return row
 
 

@@ -227,8 +227,8 @@ _DENSE_TO_SPARSE = (
         "group lasso over hidden units; what falls below a threshold is zero, whole units go, no mask",
         {"level": 0.0, "distribution": "dense", **_NO_UPDATES, "group_lasso": 7e-5, "zero_threshold": 1e-4},
         "sgd",
-        "Wen et al., Learning Intrinsic Sparse Structures within LSTM, ICLR 2018: threshold 1e-4; lambda 0.00245 on a loss "
-        "that is summed over 35 steps, so 0.00245 / 35 on ours, which is their mean",
+        "Wen et al., Learning Intrinsic Sparse Structures within LSTM, ICLR 2018: threshold 1e-4; lambda 0.00245 on a "
+        "loss that is summed over 35 steps, so 0.00245 / 35 on ours, which is their mean",
     ),
     _row(
         "snip",

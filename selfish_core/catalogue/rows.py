@@ -74,7 +74,7 @@ class ScoreRow:
     function: str
     needs: frozenset[Need] = frozenset()
     rule: Literal["count", "threshold", "sign"] = "count"
-    flops_rule: str = "sparse"
+    flops_rule: Literal["sparse", "rigl", "momentum"] = "sparse"
     source: str
 
 

@@ -49,10 +49,11 @@ def allot(total: int, shares: Sequence[float], capacities: Sequence[int]) -> lis
         weights = {index: shares[index] for index in waiting}
         if not any(weights.values()):
             weights = {index: float(capacities[index]) for index in waiting}
-        unit = left / math.fsum(weights.values())
-        full = [index for index in waiting if unit * weights[index] >= capacities[index]]
+        whole = math.fsum(weights.values())
+        parts = {index: left * weight / whole for index, weight in weights.items()}
+        full = [index for index in waiting if parts[index] >= capacities[index]]
         for index in full or waiting:
-            wanted[index] = float(capacities[index]) if full else unit * weights[index]
+            wanted[index] = float(capacities[index]) if full else parts[index]
         left = left - sum(wanted[index] for index in full) if full else 0.0
         waiting = [index for index in waiting if index not in full]
     return _whole(wanted, max(0, min(total, sum(capacities))), capacities)

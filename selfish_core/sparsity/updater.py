@@ -130,7 +130,8 @@ class MaskUpdater:
         """
         if self.parts.initial_level is not None:
             share = pruned_share(self._progress(step))
-            return self._prune([self._density_at(share, target) for target in self._goals], weights, gradients)
+            densities = [self._density_at(share, target) for target in self._goals]
+            return self._prune(densities, self._inputs(weights, gradients, momenta), weights)
         gradients = self.memory.mean_gradients() or gradients
         inputs = self._inputs(weights, gradients, momenta)
         rate = self.removal_rate(step)
@@ -143,16 +144,20 @@ class MaskUpdater:
             rate = sum(int(mask.sum()) for mask in removed.values()) / max(1, num_before)
         return MaskUpdate(rate, changes, num_before)
 
-    def prune_round(self, share: float, weights: Mapping[str, Tensor]) -> MaskUpdate:
+    def prune_round(
+        self, share: float, weights: Mapping[str, Tensor], momenta: Mapping[str, Tensor | None] | None = None
+    ) -> MaskUpdate:
         """Prune for a rewinding round: each tensor to its density to the power of `share`, the rounds done so far.
 
         Args:
             share: of the rounds, done.
             weights: every masked tensor, changed in place; a score that reads gradients finds the last minibatch's
                 in them.
+            momenta: the optimizer's momentum, where there is any.
         """
         gradients = {name: weights[name].grad for name in self.masks.tensors}
-        return self._prune([target.density**share for target in self._goals], weights, gradients)
+        densities = [target.density**share for target in self._goals]
+        return self._prune(densities, self._inputs(weights, gradients, momenta or {}), weights)
 
     def explored_fraction(self) -> float:
         """Share of the masked weights that were active at any time so far; 1 where nothing is masked."""
@@ -266,9 +271,8 @@ class MaskUpdater:
         return choose_lowest(-score[block.rows], candidates, max(0, min(quota, int(candidates.sum()))))
 
     def _prune(
-        self, densities: Sequence[float], weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor | None]
+        self, densities: Sequence[float], inputs: Mapping[str, ScoreInputs], weights: Mapping[str, Tensor]
     ) -> MaskUpdate:
-        inputs = self._inputs(weights, gradients, {})
         wanted = {
             target.shape.name: num_active(density, target.shape.size)
             for target, density in zip(self._goals, densities, strict=True)

@@ -136,7 +136,7 @@ def _extras(training: Training) -> dict[str, Tensor]:
 
 def _restore_extras(training: Training, groups: Mapping[str, dict[str, Tensor]]) -> list[str]:
     if training.rewinding is not None and training.rewinding.to_epoch > 0:
-        training.rewinding.weights = _moved(groups["rewind"], training.device)
+        training.rewinding.weights = _moved(groups.get("rewind", {}), training.device)
     if training.distances is None:
         return []
     masks = training.updater.masks.tensors

@@ -303,7 +303,8 @@ class Training:
         done = self.rewinding.rounds_done(self.progress.epoch)
         if done is None:
             return
-        epoch.add_update(self.updater.prune_round(done / self.rewinding.rounds, self.parameters()))
+        momenta = {name: self.optimizer.momentum(name) for name in self.updater.masks.tensors}
+        epoch.add_update(self.updater.prune_round(done / self.rewinding.rounds, self.parameters(), momenta))
         self.rewinding.put_back(self.parameters())
         self.updater.masks.apply_(self.parameters())
         self.optimizer = self._new_optimizer()

@@ -57,7 +57,7 @@ SIZES: dict[str, list[dict[str, Any]]] = {
         {"num_layers": 2, "hidden_size": 6, "embedding_size": 5, "chunk_size": 3, "is_tied": False},
     ],
 }
-CASES = [(name, sizes) for name in ARCHITECTURES for sizes in SIZES[name]]
+CASES = [(name, sizes) for name in ARCHITECTURES for sizes in SIZES.get(name, [{}])]
 
 
 def make(name: str, sizes: dict[str, Any], seed: int = 1) -> torch.nn.Module:

@@ -145,6 +145,29 @@ def test_each_extension_that_cannot_be_used_is_left_out_with_one_line_and_the_re
     assert doctor.stdout.count("left out") == 2 * (len(BROKEN) + 1), "in the list, and among the problems"
 
 
+UNFIT = {
+    "selfish.methods": (
+        "MethodRow(name='unfit', description='-', parts=3, default_optimizer='sgd', source='-')",
+        "parts: ",
+    ),
+    "selfish.architectures": (
+        "ArchitectureRow(name='unfit', config=ArchitectureConfig, shapes=len, problem=len, with_width=len,"
+        " model='selfish_core.models.gru:GRU', source='-')",
+        "ArchitectureConfig has no field hidden_size",
+    ),
+}
+
+
+@pytest.mark.parametrize("group", UNFIT)
+def test_rows_of_the_other_families_are_checked_too(bare: Place, group: str) -> None:
+    row, why = UNFIT[group]
+    imports = "from selfish_core.catalogue.rows import *\n"
+    bare.write_package("unfit", {"rows": f"{imports}ROW = {row}\n"}, f"[{group}]\nunfit = unfit.rows:ROW\n")
+    done = bare.selfish("plan", "quickstart")
+    assert done.returncode == 0
+    assert f"(unfit.rows:ROW, unfit 1) is left out: {why}" in done.stderr
+
+
 def test_of_two_packages_that_give_one_name_neither_is_taken(bare: Place) -> None:
     for name in ("one", "two"):
         modules = {"rows": OTHER.replace("other.scores", f"{name}.scores"), "scores": "def x(inputs): ...\n"}

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from selfish_core.catalogue.methods import METHODS
 from selfish_core.training.fingerprint import fingerprint
 
 SPEC = importlib.util.spec_from_file_location("traces", Path(__file__).with_name("traces.py"))
@@ -21,13 +20,13 @@ SPEC.loader.exec_module(traces)
 GOLDEN = json.loads(traces.FILE.read_text(encoding="utf-8"))
 
 
-def test_every_method_has_a_trace() -> None:
-    assert GOLDEN["traces"].keys() == METHODS.keys()
+def test_every_method_and_architecture_has_a_trace() -> None:
+    assert GOLDEN["traces"].keys() == set(traces.CASES)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_trace(method: str) -> None:
-    expected, found = GOLDEN["traces"][method], traces.trace(method)
+@pytest.mark.parametrize("case", traces.CASES)
+def test_trace(case: str) -> None:
+    expected, found = GOLDEN["traces"][case], traces.trace(case)
     assert 45 <= len(found["train_loss_nats"]) <= 60
     if fingerprint(torch.device("cpu")) == GOLDEN["fingerprint"]:
         assert found == expected

@@ -220,7 +220,10 @@ def test_what_a_field_takes() -> None:
     assert allowed(SparsityConfig, "update_end_fraction") == "a number in (0, 1]"
     assert allowed(SparsityConfig, "horizon_epochs") == "a whole number in [1, inf)"
     assert allowed(SparsityConfig, "may_return") == "true or false"
-    assert allowed(SparsityConfig, "removal") == "one of none, magnitude, signed_magnitude, snip, random, threshold, sign_change"
+    assert (
+        allowed(SparsityConfig, "removal")
+        == "one of none, magnitude, signed_magnitude, snip, random, threshold, sign_change"
+    )
     assert allowed(SECTION_CLASSES["corpus"]["folder"], "path") == "a text of 1 to 4096 characters"
 
 

@@ -185,7 +185,7 @@ def mutate(data: Any, rng: random.Random) -> None:
     elif kind == 3 and isinstance(container, list):
         container.append(json.loads(json.dumps(container[key])))
     else:
-        container[key] = rng.choice(VALUES)
+        container[key] = json.loads(json.dumps(rng.choice(VALUES)))
 
 
 @quick

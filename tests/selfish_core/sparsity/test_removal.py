@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from itertools import groupby
@@ -214,22 +215,28 @@ def test_most_removals_remember_nothing() -> None:
     assert remembering("magnitude").state() == ({}, {"num_gradients": 0})
 
 
-def test_thresholds_signs_and_gradient_sums_are_remembered() -> None:
-    for memory, other in (
-        (remembering("threshold", initial_threshold=0.5, threshold_tolerance=0.1),) * 2,
-        (remembering("sign_change", removal_rate=None), remembering("sign_change", removal_rate=None)),
-        (remembering("magnitude", regrowth="gradient", gradient_steps=2),) * 2,
-    ):
-        if memory.thresholds is not None:
-            memory.thresholds.values = [0.25, 0.5, 1.0]
-        if memory.signs is not None:
-            memory.signs.start_("ih", torch.ones(8, 5), torch.ones(8, 5, dtype=torch.bool))
-        memory.add_gradients({shape.name: torch.full(shape.shape, 3.0) for shape in SHAPES})
-        tensors, values = memory.state()
-        other.load({name: tensor.clone() for name, tensor in tensors.items()}, dict(values))
-        again, other_values = other.state()
-        assert other_values == values
-        assert all(torch.equal(again[name], tensor) for name, tensor in tensors.items())
+@pytest.mark.parametrize(
+    ("removal", "more"),
+    [
+        ("threshold", {"initial_threshold": 0.5, "threshold_tolerance": 0.1}),
+        ("sign_change", {"removal_rate": None}),
+        ("magnitude", {"regrowth": "gradient", "gradient_steps": 2}),
+    ],
+)
+def test_what_is_remembered_is_loaded_again(removal: str, more: dict[str, object]) -> None:
+    memory, other = remembering(removal, **more), remembering(removal, **more)
+    if memory.thresholds is not None:
+        memory.thresholds.values = [0.25, 0.5, 1.0]
+    if memory.signs is not None:
+        memory.signs.start_("ih", torch.ones(8, 5), torch.ones(8, 5, dtype=torch.bool))
+    memory.add_gradients({shape.name: torch.full(shape.shape, 3.0) for shape in SHAPES})
+    tensors, values = memory.state()
+    assert values != other.state()[1]
+    other.load({name: tensor.clone() for name, tensor in tensors.items()}, json.loads(json.dumps(values)))
+    again, other_values = other.state()
+    assert other_values == values
+    assert again.keys() == tensors.keys()
+    assert all(torch.equal(again[name], tensor) for name, tensor in tensors.items())
 
 
 def test_the_mean_gradient_is_over_the_steps_since_it_was_forgotten() -> None:

@@ -20,7 +20,7 @@ TWO = (
     ParameterShape(name="hh", shape=(4, 2), layer="lstm0", gates=("input", "forget")),
 )
 WEIGHTS = {"ih": torch.ones(4, 2), "hh": torch.full((4, 2), -0.5)}
-# saliencies: ih 1 … 8, hh 0.5, 1, … 4 and all of hh's but the sign of the product differ
+# |g w| of ih: 1, 2, … 8; of hh: .5, 1, … 4, its products being negative
 GRADIENTS = {"ih": torch.arange(1.0, 9.0).view(4, 2), "hh": torch.arange(1.0, 9.0).view(4, 2)}
 
 
