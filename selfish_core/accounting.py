@@ -11,7 +11,6 @@ from functools import lru_cache
 from selfish_core.catalogue.architectures import ARCHITECTURES
 from selfish_core.catalogue.corpora import facts
 from selfish_core.catalogue.distributions import DISTRIBUTIONS, num_active
-from selfish_core.catalogue.parts import SparsityConfig
 from selfish_core.catalogue.scores import REGROWTH_SCORES
 from selfish_core.catalogue.sizes.shape import ArchitectureConfig, ParameterShape
 from selfish_core.config import TrialConfig
@@ -104,7 +103,11 @@ def _shapes(architecture: ArchitectureConfig, vocabulary_size: int) -> tuple[Par
 
 @lru_cache(maxsize=256)
 def _narrowed(architecture: ArchitectureConfig, vocabulary_size: int, level: float) -> ArchitectureConfig:
-    """Find the widest network that has no more parameters than the sparse one has active ones and biases."""
+    """Find the widest network that has no more parameters than the sparse one has active ones and biases.
+
+    Raises:
+        ValueError: when even the narrowest has more.
+    """
     row = ARCHITECTURES[architecture.name]
     wide = _shapes(architecture, vocabulary_size)
     wanted = sum(num_active(1.0 - level, shape.size) if shape.is_maskable else shape.size for shape in wide)
@@ -114,7 +117,9 @@ def _narrowed(architecture: ArchitectureConfig, vocabulary_size: int, level: flo
 
     widths = range(1, _width(architecture) + 1)
     fitting = bisect_right(widths, wanted, key=num_parameters)
-    narrowed: ArchitectureConfig = row.with_width(architecture, max(1, fitting))
+    if fitting == 0:
+        raise ValueError(f"{architecture.name} has {num_parameters(1):,} parameters at width 1, more than {wanted:,}")
+    narrowed: ArchitectureConfig = row.with_width(architecture, fitting)
     return narrowed
 
 
@@ -200,10 +205,7 @@ Evci et al., ICML 2020."""
 
 def forward_flops_per_token(config: TrialConfig, *, dense: bool = False) -> float:
     """FLOPs of one token's forward pass: 2 for a multiply-add, matrix products only."""
-    return sum(
-        2 * target.shape.size * target.shape.num_products * (1.0 if dense else target.density)
-        for target in tensor_targets(config)
-    )
+    return sum(_products(target.shape) * (1.0 if dense else target.density) for target in tensor_targets(config))
 
 
 def training_flops(config: TrialConfig, epochs: int) -> float:
@@ -213,36 +215,41 @@ def training_flops(config: TrialConfig, epochs: int) -> float:
     a continuous curve, or round by round. Masks are simulated: this is what a sparse machine would spend.
     """
     part = config.sparsity
-    sparse, dense = forward_flops_per_token(config), forward_flops_per_token(config, dense=True)
     tokens = steps_of_epoch(config).num_scored_tokens
     if part.schedule == "cubic":
-        return _cubic_flops(config, epochs, sparse, dense)
+        return _cubic_flops(config, epochs)
     if part.schedule == "rewind":
-        return sum(3 * dense * round_density(part, epoch, sparse / dense) * tokens for epoch in range(1, epochs + 1))
+        return sum(3 * _round_forward(config, epoch) * tokens for epoch in range(1, epochs + 1))
+    sparse, dense = forward_flops_per_token(config), forward_flops_per_token(config, dense=True)
     rule = FLOPS_RULES["sparse" if part.regrowth == "none" else REGROWTH_SCORES[part.regrowth].flops_rule]
     step = rule(sparse, dense, steps_between_updates(config) or 1, part.gradient_steps or 1)
     first_batch = config.training.batch_size * config.training.bptt_length if part.initial_mask == "snip" else 0
     return epochs * (step * tokens) + 3 * dense * first_batch
 
 
-def round_density(part: SparsityConfig, epoch: int, final_density: float) -> float:
-    """Density while an epoch (from 1) of rewinding trains: each round keeps the same share of what is left.
-
-    Raises:
-        ValueError: the schedule is not rewinding.
-    """
-    if part.rewind_rounds is None or part.round_epochs is None:
-        raise ValueError(f"schedule {part.schedule!r} has no rounds")
-    done = min(part.rewind_rounds, (epoch - 1) // part.round_epochs)
-    return float(final_density ** (done / part.rewind_rounds))
+def _round_forward(config: TrialConfig, epoch: int) -> float:
+    """Forward FLOPs a token in an epoch (from 1) of rewinding; each round keeps the same share of a tensor."""
+    part = config.sparsity
+    rounds = part.rewind_rounds or 1
+    done = min(rounds, (epoch - 1) // (part.round_epochs or 1))
+    return float(sum(_products(it.shape) * it.density ** (done / rounds) for it in tensor_targets(config)))
 
 
-def _cubic_flops(config: TrialConfig, epochs: int, sparse: float, dense: float) -> float:
-    steps, window = steps_of_epoch(config), update_window(config)
-    first, last = window or (0.0, 0.0)
-    total = epochs * steps.num_steps
-    progress = min(1.0, max(0.0, (total - first) / (last - first))) if last > first else 1.0
+def _cubic_flops(config: TrialConfig, epochs: int) -> float:
+    """3 passes at the density of the time: dense until the window, then each tensor from its first to its last."""
+    steps, (first, last) = steps_of_epoch(config), update_window(config) or (0.0, 0.0)
+    total = float(epochs * steps.num_steps)
+    before, within = min(total, first), min(total, last) - min(total, first)
+    progress = within / (last - first) if last > first else 1.0
     pruned = (last - first) * (progress - (1.0 - (1.0 - progress) ** 4) / 4) + max(0.0, total - last)
-    start = dense * (1.0 - (config.sparsity.initial_level or 0.0))
-    tokens_per_step = steps.num_scored_tokens / steps.num_steps
-    return 3 * (start * total - (start - sparse) * pruned) * tokens_per_step
+    forward = 0.0
+    for target in tensor_targets(config):
+        start = max(target.density, 1.0 - (config.sparsity.initial_level or 0.0))
+        active = before + start * (total - before) - (start - target.density) * pruned
+        forward += _products(target.shape) * active
+    return 3 * forward * steps.num_scored_tokens / steps.num_steps
+
+
+def _products(shape: ParameterShape) -> float:
+    """Forward FLOPs a token of a dense tensor: 2 for a multiply-add."""
+    return 2.0 * shape.size * shape.num_products

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from selfish_core.accounting import (
+    built_architecture,
     horizon_steps,
     is_chosen,
     parameter_shapes,
-    steps_between_updates,
     steps_of_epoch,
     tensor_targets,
 )
@@ -26,6 +26,10 @@ def contradictions(config: TrialConfig) -> Iterator[Problem]:
     found = [Problem(("sparsity", field), text, also) for field, text, also in problems_of_parts(config.sparsity)]
     yield from found
     if found:
+        return
+    narrow = list(_narrowing(config))
+    yield from narrow
+    if narrow:
         return
     yield from _patterns(config)
     yield from _horizon(config)
@@ -48,6 +52,15 @@ def _sizes(config: TrialConfig) -> Iterator[Problem]:
         names = ("test_batch_size", "eval_batch_size", "batch_size")
         size = next(name for name in names if f" {name} " in str(error))
         yield Problem(("training", size), str(error), (("corpus", "train_fraction"), ("corpus", "name")))
+
+
+def _narrowing(config: TrialConfig) -> Iterator[Problem]:
+    """Refuse a small dense network for which even one unit is too many."""
+    try:
+        built_architecture(config)
+    except ValueError as error:
+        message = f"sparsity {config.sparsity.level} leaves too little for a dense network: {error}: lower it"
+        yield Problem(("sparsity", "level"), message, (("architecture", "hidden_size"),))
 
 
 def _patterns(config: TrialConfig) -> Iterator[Problem]:
@@ -76,9 +89,10 @@ def _horizon(config: TrialConfig) -> Iterator[Problem]:
             f"{config.training.bptt_length}: shorten bptt_length or lengthen the horizon"
         )
         yield Problem(("sparsity", "horizon_epochs"), message, (("training", "bptt_length"), ("corpus", "name")))
-    period = steps_between_updates(config)
-    if part.gradient_steps is not None and period is not None and part.gradient_steps > period:
-        message = f"gradient_steps {part.gradient_steps} is more than the {period} steps between mask updates: lower it"
+    period = part.update_every_steps or steps_of_epoch(config).num_steps
+    if part.gradient_steps is not None and part.gradient_steps > period:
+        where = "between mask updates" if part.update_every_steps else "of an epoch"
+        message = f"gradient_steps {part.gradient_steps} is more than the {period} steps {where}: lower it"
         also = (("sparsity", "update_every_steps"), ("sparsity", "update_every_epochs"))
         yield Problem(("sparsity", "gradient_steps"), message, also)
 
@@ -98,7 +112,7 @@ def _moments(config: TrialConfig) -> Iterator[Problem]:
         yield Problem(
             ("sparsity", "redistribution"), f"redistribution {part.redistribution!r} reads the {remedy}", also
         )
-    if part.regrown_state == "keep":
+    elif part.regrown_state == "keep":
         yield Problem(("sparsity", "regrown_state"), f"regrown_state 'keep' keeps the {remedy}", also)
 
 

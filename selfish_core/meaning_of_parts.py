@@ -97,7 +97,7 @@ _RULES = (
     _Rule("update_start_fraction", _is_timed, "schedule"),
     _Rule("update_end_fraction", _is_timed, "schedule"),
     _Rule("redistribution", _moves, "regrowth"),
-    _Rule("gate_regrowth", _moves, "regrowth"),
+    _Rule("gate_regrowth", lambda part: _moves(part) and part.granularity != "gate", "granularity"),
     _Rule("gradient_steps", _reads_gradient, "regrowth"),
     _Rule("may_return", _moves, "regrowth", is_needed=True),
     _Rule("returned_value", lambda part: part.may_return is True, "may_return", is_needed=True),
@@ -157,6 +157,9 @@ def _kind(part: SparsityConfig) -> Iterator[Found]:
             f"schedule {part.schedule!r} is for pruning: give initial_level (0 for a dense start) and regrowth none"
         )
         yield _found("schedule", message, "regrowth")
+    elif _removes_by(part, "sign") and part.returned_value == "keep":
+        message = f"removal {part.removal!r} lets a weight return only as a new one: take returned_value zero, got keep"
+        yield _found("returned_value", message, "removal")
     elif _removes_by(part, "sign") and part.schedule != "constant":
         message = f"removal {part.removal!r} follows no rate: take schedule constant, got {part.schedule!r}"
         yield _found("schedule", message, "removal")

@@ -146,6 +146,7 @@ _SPARSE_TO_SPARSE = (
             "may_return": True,
             "returned_value": "keep",
             "update_every_epochs": 1,
+            "regrown_state": "keep",
         },
         "sgd",
         "Dettmers and Zettlemoyer, Sparse Networks from Scratch, 2019, and its published code; SGD with momentum 0.9",

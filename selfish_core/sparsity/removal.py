@@ -86,7 +86,9 @@ class Signs:
         return torch.where(self.is_positive[name], weight < 0, weight > 0)
 
     def start_(self, name: str, weight: Tensor, started: Tensor) -> None:
-        """Draw signs for new weights, and give them their first value, in place."""
+        """Draw signs for new weights, and give them their first value, in place; nothing is drawn where none is new."""
+        if not bool(started.any()):
+            return
         drawn = torch.rand(started.shape, generator=self._generator, device=self._generator.device) < 0.5
         positive = drawn.to(started.device)
         self.is_positive[name].copy_(torch.where(started, positive, self.is_positive[name]))

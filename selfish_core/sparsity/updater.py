@@ -102,6 +102,20 @@ class MaskUpdater:
         period = self.parts.update_every_epochs
         return period is not None and epoch % period == 0 and self._is_within(step)
 
+    def steps_to_update(self, epoch: int, step: int, num_left: int) -> int | None:
+        """How many steps follow this one until masks are updated; None where no update is in sight.
+
+        Args:
+            epoch: that runs, from 1.
+            step: just done, from 1.
+            num_left: steps of the epoch after it.
+        """
+        period = self.parts.update_every_steps
+        if period is not None:
+            num_steps = -step % period
+            return num_steps if self.is_due_at_step(step + num_steps) else None
+        return num_left if self.is_due_after_epoch(epoch, step + num_left) else None
+
     def is_at_target(self) -> bool:
         """Whether the masks are as sparse as they are to be; pruning gets there in time."""
         wanted = sum(target.num_active for target in self._goals)
@@ -227,12 +241,13 @@ class MaskUpdater:
         regrown = {}
         for name, put in inputs.items():
             regrown[name] = torch.zeros_like(kept[name])
+            cells = [cell for cell in self._cells if cell.tensor == name]
+            if self.memory.signs is not None and not any(quotas[cell.label] for cell in cells):
+                continue  # a rule that looks after every step mostly finds nothing to do, and draws are dear
             score = self._score(put)
-            for cell in self._cells:
-                if cell.tensor == name:
-                    for block, quota in self._split(cell, quotas[cell.label], free):
-                        chosen = self._take(score, free, block, quota)
-                        regrown[name][block.rows] |= chosen
+            for cell in cells:
+                for block, quota in self._split(cell, quotas[cell.label], free):
+                    regrown[name][block.rows] |= self._take(score, free, block, quota)
         return regrown
 
     def _quotas(self, inputs: Mapping[str, ScoreInputs], kept: Tensors, free: Tensors) -> list[int]:
@@ -256,7 +271,8 @@ class MaskUpdater:
             return [(cell, quota)]
         gates = self._gates[cell.tensor]
         room = [int(free[cell.tensor][gate.rows].sum()) for gate in gates]
-        return list(zip(gates, allot(quota, [1.0] * len(gates), room), strict=True))
+        sizes = [float(free[cell.tensor][gate.rows].numel()) for gate in gates]  # equal, but in an ON-LSTM
+        return list(zip(gates, allot(quota, sizes, room), strict=True))
 
     def _score(self, inputs: ScoreInputs) -> Tensor | None:
         if self.parts.regrowth == "random" and not self.parts.exact_count:

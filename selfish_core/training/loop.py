@@ -242,10 +242,12 @@ class Training:
         part = self.config.sparsity
         if part.gradient_steps is None:
             return
-        period = part.update_every_steps
-        num_to_update = num_left if period is None else -self.progress.step % period
-        if num_to_update < part.gradient_steps:
-            self.updater.memory.add_gradients(self._gradients.by_name())
+        num_to_update = self.updater.steps_to_update(self.progress.epoch + 1, self.progress.step, num_left)
+        if num_to_update is None or num_to_update >= part.gradient_steps:
+            return
+        if num_to_update == part.gradient_steps - 1:
+            self.updater.memory.forget_gradients()
+        self.updater.memory.add_gradients(self._gradients.by_name())
 
     def _zero_small(self) -> None:
         if self.config.sparsity.zero_threshold is not None:

@@ -27,8 +27,8 @@ def measure(training: Training, epoch: Epoch, losses: dict[str, float]) -> dict[
     """
     config, updater = training.config, training.updater
     counts, targets = count_parameters(config), tensor_targets(config)
-    zeros = None if config.sparsity.group_lasso is None else training.parameters()
-    active = active_in_tensors(updater.masks, targets, zeros)
+    masks = _masks(training)
+    active = active_in_tensors(masks, targets)
     num_active = sum(active.values())
     metrics: dict[str, Any] = {}
     for split, loss in {"train": epoch.mean_loss(), **losses}.items():
@@ -41,7 +41,7 @@ def measure(training: Training, epoch: Epoch, losses: dict[str, float]) -> dict[
         "sparsity": 1.0 - num_active / counts.num_maskable,
         "num_active_parameters": num_active,
         "num_parameters": counts.num_parameters,
-        "num_dead_units": num_dead_units(_masks(training), parameter_shapes(config)),
+        "num_dead_units": num_dead_units(masks, parameter_shapes(config)),
         "removal_rate": epoch.removal_rate,
         "num_mask_updates": updater.num_updates,
         "turnover_fraction": sum(epoch.turnover) / max(1, len(epoch.turnover)),
@@ -50,7 +50,7 @@ def measure(training: Training, epoch: Epoch, losses: dict[str, float]) -> dict[
         "training_flops": training_flops(config, training.progress.epoch),
         "inference_flops_per_token": _inference_flops(training, active),
     }
-    for gate, density in gate_densities(updater.masks, targets).items():
+    for gate, density in gate_densities(masks, targets).items():
         metrics[GATE_DENSITY_PREFIX + gate] = density
     for target in targets:
         name = target.shape.name

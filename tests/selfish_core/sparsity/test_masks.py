@@ -48,10 +48,10 @@ def test_gate_densities_join_the_matrices_of_a_layer_and_count_what_has_no_mask(
     mask = torch.tensor([[1], [1], [1], [0], [0], [0], [0], [1]], dtype=torch.bool)
     masks = Masks({"ih": mask})
     # two rows a gate: ih has 2, 1, 0 and 1 active of 2; hh has no mask and is wholly active, 4 of 4
-    assert gate_densities(masks, targets) == {
+    assert gate_densities(masks.tensors, targets) == {
         "lstm0.input": 6 / 6,
         "lstm0.forget": 5 / 6,
         "lstm0.cell": 4 / 6,
         "lstm0.output": 5 / 6,
     }
-    assert sum(active_in_tensors(masks, targets).values()) == 20
+    assert sum(active_in_tensors(masks.tensors, targets).values()) == 20

@@ -168,7 +168,7 @@ def test_set() -> None:
 
 
 def test_deepr() -> None:
-    # Every update draws eight ranks, then eight signs: positive below .5. Four are to be active.
+    # An update that regrows draws eight ranks, then eight signs: positive below .5. Four are to be active.
     bench = Bench("deepr", [4, -1, 2, -3, 0, 0, 0, 0], window=None)
     assert bench.updater.is_due_at_step(1)
     # weight 1 has crossed zero; free are 1, 4 … 7, of which D1 ranks 7 (.8964) first; D2 says .5185: negative
@@ -176,12 +176,12 @@ def test_deepr() -> None:
     update = bench.update(1)
     bench.expect([1, 0, 1, 1, 0, 0, 0, 1], [4, 0, 2, -3, 0, 0, 0, -1e-12])
     assert (update.removal_rate, update.num_exchanged) == (0.25, 1)
-    # none crosses: nothing moves, though D3 and D4 are drawn
+    # none crosses: nothing moves, and nothing is drawn
     bench.train([3, _, 1, -2, _, _, _, -0.1])
     bench.update(2)
     bench.expect([1, 0, 1, 1, 0, 0, 0, 1], [3, 0, 1, -2, 0, 0, 0, -0.1])
-    # 0 crosses downwards, 7 upwards, for it began negative; free are 0, 1, 4 … 7, of which D5 ranks 5 (.9298) and
-    # 7 (.7423) first: 7 returns, but anew. D6 makes 5 (.2422) positive and 7 (.7932) negative.
+    # 0 crosses downwards, 7 upwards, for it began negative; free are 0, 1, 4 … 7, of which D3 ranks 5 (.9152) and
+    # 7 (.8742) first: 7 returns, but anew. D4 makes 5 (.3734) positive and 7 (.9320) negative.
     bench.train([-0.1, _, 1, -2, _, _, _, 0.2])
     change = bench.update(3).changes["a"]
     bench.expect([0, 0, 1, 1, 0, 1, 0, 1], [0, 0, 1, -2, 0, 1e-12, 0, -1e-12])

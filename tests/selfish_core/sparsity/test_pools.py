@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfish_core.catalogue.sizes.shape import ParameterShape
@@ -84,6 +84,7 @@ def test_the_number_of_a_tensor_is_shared_out_to_its_gates_by_their_size() -> No
     assert counts_of_pools(pools("global", SHAPES), counts, tensors) == [13]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["tensor", "gate", "layer", "global"]), st.integers(0, 6), st.integers(0, 8), st.integers(0, 10))
 def test_pools_have_together_what_the_tensors_have(granularity: str, embedding: int, ih: int, hh: int) -> None:
     tensors = {shape.name: torch.zeros(shape.shape) for shape in SHAPES}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfish_core.accounting import TensorTarget
@@ -17,6 +17,7 @@ from selfish_core.sparsity.updater import MaskUpdater
 ITEMS = st.lists(st.tuples(st.floats(0, 1e6, allow_subnormal=False), st.integers(0, 10_000)), min_size=1, max_size=12)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 200_000), ITEMS)
 def test_all_of_it_is_shared_out_and_nobody_has_more_than_fits(total: int, items: list[tuple[float, int]]) -> None:
     shares, capacities = [item[0] for item in items], [item[1] for item in items]
@@ -25,6 +26,7 @@ def test_all_of_it_is_shared_out_and_nobody_has_more_than_fits(total: int, items
     assert all(0 <= count <= capacity for count, capacity in zip(found, capacities, strict=True))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 200_000), ITEMS)
 def test_those_who_are_not_full_have_one_proportion_to_within_rounding(
     total: int, items: list[tuple[float, int]]
@@ -43,12 +45,14 @@ def test_those_who_are_not_full_have_one_proportion_to_within_rounding(
         assert all(found[index] == 0 for index in without)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000), st.lists(st.integers(1, 50), min_size=1, max_size=8), st.sampled_from([0.25, 4.0, 1024.0]))
 def test_only_the_proportion_of_shares_matters(total: int, shares: list[int], factor: float) -> None:
     room = [1000] * len(shares)
     assert allot(total, [value * factor for value in shares], room) == allot(total, [float(v) for v in shares], room)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 100), st.integers(1, 12))
 def test_equal_shares_differ_by_one_at_most_and_the_first_have_more(total: int, number: int) -> None:
     found = allot(total, [1.0] * number, [100] * number)

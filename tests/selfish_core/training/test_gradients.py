@@ -157,10 +157,6 @@ def test_the_mean_at_an_epochs_end_is_of_its_last_steps(tiny_trial: Any, tiny_co
     watched.assert_means_are_of_the_last(4)
 
 
-IN_THE_LOOP = "the training loop forgets no gradients where an epoch or a period ends without a mask update"
-
-
-@pytest.mark.xfail(reason=IN_THE_LOOP, strict=True)
 @pytest.mark.parametrize(
     ("method", "parts"),
     [

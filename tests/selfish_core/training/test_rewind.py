@@ -158,6 +158,5 @@ def test_a_resume_goes_back_to_the_same_weights(
     assert_resumes(config, tiny_corpus, epochs_before)
 
 
-@pytest.mark.xfail(reason="a checkpoint from before the epoch to go back to has no weights to restore", strict=True)
 def test_a_resume_from_before_the_epoch_to_go_back_to(tiny_trial: Any, tiny_corpus: Corpus) -> None:
     assert_resumes(lottery(tiny_trial, round_epochs=3, rewind_to_epoch=2), tiny_corpus, 1)
