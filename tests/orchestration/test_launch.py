@@ -40,7 +40,7 @@ def test_the_trainable_takes_what_a_job_gives(make_trial: Callable[..., Any]) ->
     from selfish_core.trainable import FIELDS
 
     job = Job(sweep="s", trials={}, epochs=3, cpu=1, gpu=1, store="x", data=None, scratch="y")
-    assert {*job.setting(), "trial"} == FIELDS
+    assert {*job.setting(), "keys", "trial"} == FIELDS
     assert job.setting()["device"] == "auto"
 
 
