@@ -18,7 +18,7 @@ import typer
 
 from orchestration.processes import Stopped, raise_stopped
 from orchestration.terminal import clean, say
-from orchestration.verbs import about, run, shrink, stored, sweep
+from orchestration.verbs import about, cluster, control, keeping, run, shrink, stored, sweep, watching
 from selfish_core.errors import InterruptedRunError, SelfishError
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
@@ -36,6 +36,14 @@ VERBS: dict[str, Callable[..., int | None]] = {
     "plan": sweep.plan,
     "run": run.run,
     "train": run.train,
+    "submit": cluster.submit,
+    "status": watching.status,
+    "logs": watching.logs,
+    "stop": control.stop,
+    "cancel": control.cancel,
+    "pause": control.pause,
+    "resume": control.resume,
+    "retry": control.retry,
     "table": sweep.table,
     "shrink": shrink.shrink,
     "list": stored.list_,
@@ -43,6 +51,9 @@ VERBS: dict[str, Callable[..., int | None]] = {
     "export": stored.export,
     "import": stored.import_,
     "sync": stored.sync,
+    "gc": keeping.gc,
+    "up": cluster.up,
+    "down": cluster.down,
     "ui": about.ui,
     "schema": about.schema,
     "doctor": about.doctor,

@@ -13,7 +13,7 @@ import secrets
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,12 @@ OBJECT_STORE_BYTES = 80 * 2**20
 """Ray's smallest; configs and metrics are all that passes through it."""
 
 CONNECT_SECONDS = 5.0
+
+NO_SNAPSHOTS = 10**9
+"""Seconds between two snapshots of Tune's own state, which nobody reads; each is as long as there are trials."""
+
+HEAD_LOST_SECONDS = "10"
+"""After so long without the cluster's head a driver ends, and is started again; Ray's own default is 60."""
 
 KEEP_FREED_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
 """Else glibc gives the logits' pages back after each step and faults them in again: about 15 % of the time."""
@@ -97,8 +103,10 @@ def environment(folder: Path, given: Mapping[str, str], *, is_embedded: bool) ->
         **given,
         "RAY_USAGE_STATS_ENABLED": "0",
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        "TUNE_GLOBAL_CHECKPOINT_S": str(NO_SNAPSHOTS),
         "RAY_AIR_NEW_OUTPUT": "0",
         "PYTHONUNBUFFERED": "1",
+        "RAY_gcs_rpc_server_reconnect_timeout_s": HEAD_LOST_SECONDS,
     }
     if not is_embedded:
         return ours
@@ -110,9 +118,13 @@ def environment(folder: Path, given: Mapping[str, str], *, is_embedded: bool) ->
 def check_address(address: str) -> None:
     """Refuse a cluster that nobody listens for, which Ray would wait for without end.
 
+    `auto` means the cluster that this process was started in as a job.
+
     Raises:
         InputError: when the address is none, or nothing answers there.
     """
+    if address == "auto":
+        return
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise InputError(f"ray address {address!r} must be HOST:PORT or ray://HOST:PORT")
@@ -155,6 +167,16 @@ def connect(address: str | None, folder: Path) -> Iterator[Capacity]:
         yield Capacity(cpu=max(node.get("CPU", 0.0) for node in nodes), gpu=max(node.get("GPU", 0.0) for node in nodes))
     finally:
         ray.shutdown()
+
+
+def not_on(nodes: Collection[str]) -> dict[str, str]:
+    """Return the labels that keep a trial off nodes, given by their addresses; none where there are none."""
+    import ray
+
+    if not nodes:
+        return {}
+    named = sorted(node["NodeID"] for node in ray.nodes() if node["NodeManagerAddress"] in nodes)
+    return {"ray.io/node-id": f"!in({','.join(named)})"} if named else {}
 
 
 def _no_cluster(address: str | None, error: Exception) -> SelfishError:

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.cluster import local_capacity
-from orchestration.settings import Settings, user_file, without_password
+from orchestration.settings import Settings, user_file, user_folder, without_password
 from orchestration.terminal import amount, columns
 from orchestration.wanted import find_store
 from selfish_core.catalogue.corpora import CORPORA, CORPUS_CONFIGS, SPLITS
 from selfish_core.catalogue.extensions import installed
 from selfish_core.errors import SelfishError
+from selfish_core.object_storage import is_url
 
-PACKAGES = ("selfish", "torch", "ray", "mlflow", "optuna", "pandas", "numpy", "pydantic")
+PACKAGES = ("selfish", "torch", "ray", "mlflow", "optuna", "pandas", "numpy", "pydantic", "s3fs")
 LOW_DISK_BYTES = 2 * 10**9
 
 
@@ -104,7 +105,7 @@ def _versions() -> dict[str, str]:
 
 
 def _store(settings: Settings) -> dict[str, Any]:
-    nothing = {"path": str(settings.store), "is_there": False, "num_trials": 0, "num_sweeps": 0, "problems": []}
+    nothing = {"path": settings.store, "is_there": False, "num_trials": 0, "num_sweeps": 0, "problems": []}
     try:
         store = find_store(settings)
         if store is None:
@@ -161,7 +162,7 @@ def _tracking(settings: Settings) -> dict[str, Any]:
 
 
 def _disk(settings: Settings) -> dict[str, Any]:
-    place = settings.store
+    place = user_folder() if is_url(settings.store) else Path(settings.store)
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free

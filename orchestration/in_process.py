@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
 
 import torch
-from pydantic import TypeAdapter
 
 from orchestration import corpora
-from orchestration.job import first_line
+from orchestration.failures import classify
 from orchestration.processes import Stopped
 from orchestration.registry import register
 from orchestration.settings import Settings
 from orchestration.standing import look_up
 from orchestration.terminal import count, say
 from orchestration.wanted import Wanted
-from selfish_core.catalogue.corpora import CorpusConfig
-from selfish_core.data.corpora import Corpus, load
+from selfish_core.data.corpora import load_once
 from selfish_core.errors import InterruptedRunError, SelfishError
 from selfish_core.records import Record
 from selfish_core.training.fingerprint import pick_device
+from selfish_core.training.peak_memory import is_out_of_memory, retold
 from selfish_core.training.session import TrialSession
 from selfish_core.trial_store import TrialStore
 from sweeps.expand import Trial
@@ -64,13 +61,13 @@ def train_trials(wanted: Wanted, trials: Sequence[Trial], store: TrialStore, set
 
 
 def _train_one(trial: Trial, name: str, store: TrialStore, settings: Settings, device: str) -> bool:
-    """Train one trial to its end and say whether that worked."""
+    """Train one trial to its end and say whether that worked; an error that is none of ours is a bug and passes."""
     torch.set_num_threads(max(1, int(trial.resources.cpu)))
     try:
         session = TrialSession(
             trial.config,
             epochs=trial.epochs,
-            corpus=_corpus(trial.config.corpus.model_dump_json(), settings.data),
+            corpus=load_once(trial.config.corpus, settings.data),
             stored=store.trial(trial.key),
             device=device,
             reason="train",
@@ -78,17 +75,13 @@ def _train_one(trial: Trial, name: str, store: TrialStore, settings: Settings, d
         while not session.is_finished:
             say(_epoch_line(name, session.step(), trial.epochs))
         session.close()
-    except SelfishError as error:
-        say(f"error: {name}: {first_line(error)}")
-        return False
-    return True
-
-
-@lru_cache(maxsize=2)
-def _corpus(config_json: str, data: Path | None) -> Corpus:
-    """Read a text once for all trials that share it."""
-    config = TypeAdapter[CorpusConfig](CorpusConfig).validate_json(config_json)
-    return load(config, data, download=False)
+        return True
+    except Exception as error:
+        if not isinstance(error, SelfishError) and not is_out_of_memory(error):
+            raise
+        failure = classify(retold(error) if is_out_of_memory(error) else error)
+    say(f"error: {name}: {failure.failure}: {failure.message}")
+    return False
 
 
 def _epoch_line(name: str, record: Record, epochs: int) -> str:

@@ -20,10 +20,21 @@ class Job(_Message):
         epochs: how many each is to have in all, ≥ 1.
         cpu: CPUs of one trial; its torch threads are the whole part, at least 1.
         gpu: GPUs of one trial.
-        store: folder of the trial store.
+        store: folder or URL of the trial store.
         data: folder of the corpora, or None.
         scratch: folder for what nobody reads again.
         ray_address: of a cluster to join, or None.
+        spec: text of the spec, for what a driver decides by itself: search and early stopping.
+        spec_path: where it was read, from where relative paths in it start.
+        num_requests: number of the newest request when the run began: older stops and pauses are void.
+        num_retries: number of the newest retry request that was obeyed.
+        stall_timeout: seconds without a step after which a trial is ended.
+        canary_steps: steps of a canary; 0 flies none.
+        is_packed: whether a canary's memory decides which share of a GPU a trial gets.
+        max_failed_fraction: share of failures that the circuit breaker bears, in (0, 1].
+        keep_last: checkpoints of each trial that stay beside the best one, ≥ 1.
+        keep_best: whether the best one stays.
+        checkpoint_bytes: predicted size of one checkpoint of the largest trial.
     """
 
     sweep: str
@@ -35,6 +46,17 @@ class Job(_Message):
     data: str | None
     scratch: str
     ray_address: str | None = None
+    spec: str = ""
+    spec_path: str = ""
+    num_requests: int = 0
+    num_retries: int = 0
+    stall_timeout: float | None = None
+    canary_steps: int = 0
+    is_packed: bool = False
+    max_failed_fraction: float = 1.0
+    keep_last: int = 2
+    keep_best: bool = True
+    checkpoint_bytes: int = 0
 
     def setting(self) -> dict[str, Any]:
         """Return what the configs of all its `SparseRNNTrainable`s have in common: everything but the trial."""
@@ -44,6 +66,9 @@ class Job(_Message):
             "data_dir": self.data,
             "threads": max(1, int(self.cpu)),
             "device": "auto" if self.gpu else "cpu",
+            "stall_timeout": self.stall_timeout,
+            "keep_last": self.keep_last,
+            "keep_best": self.keep_best,
         }
 
 
@@ -52,19 +77,6 @@ class Started(_Message):
 
     kind: Literal["started"] = "started"
     cpu: float
-
-
-class TrialFailed(_Message):
-    """A trial ended with an exception, and so did its retries.
-
-    Args:
-        key: content key.
-        message: one line.
-    """
-
-    kind: Literal["failed"] = "failed"
-    key: str
-    message: str
 
 
 class Refused(_Message):
@@ -81,7 +93,7 @@ class Finished(_Message):
     kind: Literal["finished"] = "finished"
 
 
-Event = Annotated[Started | TrialFailed | Refused | Finished, Field(discriminator="kind")]
+Event = Annotated[Started | Refused | Finished, Field(discriminator="kind")]
 _EVENTS: TypeAdapter[Event] = TypeAdapter(Event)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestration.terminal import columns, count
 from orchestration.wanted import load_saved
-from selfish_core.errors import InputError, StoreError
+from selfish_core.errors import InputError, StoreError, shown, unknown_name
 from selfish_core.records import Record
-from selfish_core.trial_store import TrialStore
+from selfish_core.trial_store import StoredSweep, TrialStore
 
 HEAD = ("method", "architecture.name", "corpus.name", "sparsity.level", "seed")
 """Fields of a config by which people know a trial."""
@@ -22,7 +22,7 @@ def overview(store: TrialStore) -> dict[str, Any]:
     """Return the sweeps and the trials of a store, JSON-able."""
     trials = {key: _summary(store, key) for key in _keys(store)}
     return {
-        "store": str(store.path),
+        "store": store.place,
         "sweeps": [_sweep_summary(store, name, trials) for name in store.sweep_names()],
         "trials": list(trials.values()),
     }
@@ -59,10 +59,44 @@ def find_key(store: TrialStore, prefix: str) -> str:
     if len(keys) == 1:
         return keys[0]
     if not keys:
-        raise InputError(f"no trial in {store.path} has a key that starts with {prefix!r}: `selfish list` shows them")
+        raise InputError(f"no trial in {store.place} has a key that starts with {prefix!r}: `selfish list` shows them")
     raise InputError(
         f"{len(keys)} trials have a key that starts with {prefix!r}: {', '.join(key[:12] for key in keys[:4])}…"
     )
+
+
+def find_sweep(store: TrialStore, name: str) -> StoredSweep:
+    """Return a stored sweep.
+
+    Raises:
+        InputError: when there is none of this name; lists the known ones.
+    """
+    names = store.sweep_names()
+    if not names:
+        raise InputError(f"there is no sweep in {store.place}: `selfish run SPEC` starts one")
+    if name not in names:
+        raise InputError(unknown_name("sweep", name, names, of=store.place))
+    return store.sweep(name)
+
+
+def find_member(sweep: str, keys: Iterable[str], prefix: str) -> str:
+    """Return the one trial of a sweep whose key starts like this.
+
+    Args:
+        sweep: its name, for the message.
+        keys: content keys of all its trials.
+        prefix: how a key starts.
+
+    Raises:
+        InputError: when none does, or several do.
+    """
+    found = [key for key in keys if key.startswith(prefix)]
+    if len(found) == 1:
+        return found[0]
+    what = f"a key that starts with {shown(prefix)}"
+    if not found:
+        raise InputError(f"no trial of sweep {sweep!r} has {what}: `selfish status {sweep}` shows them")
+    raise InputError(f"{len(found)} trials of sweep {sweep!r} have {what}: give more of it")
 
 
 def details(store: TrialStore, key: str) -> dict[str, Any]:

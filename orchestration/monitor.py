@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 POLL_SECONDS = 1.0
+LOOKING_SHARE = 0.1
+"""Most of the time that looking may take: with thousands of trials one looks less often."""
 PLAIN_SECONDS = 5.0
 MAX_LINES = 8
 """Trials shown one a line; more than run at once on a workstation."""
@@ -32,10 +34,14 @@ class SweepProgress:
     """
 
     def __init__(self, store: TrialStore, labels: Mapping[str, str], epochs: int) -> None:
-        self.labels = labels
+        self.labels = dict(labels)
         self.epochs = epochs
         self._store = store
         self._seen: dict[str, Standing] = {}
+
+    def follow(self, labels: Mapping[str, str]) -> None:
+        """Take in trials that a search has chosen since."""
+        self.labels.update(labels)
 
     def look(self) -> dict[str, Standing]:
         """Read what is new."""
@@ -73,7 +79,7 @@ class Monitor:
         self._stream = stream or sys.stderr
         self._bars = _Bars(progress, self._stream) if self._stream.isatty() else None
         self._start = time.monotonic()
-        self._looked = 0.0
+        self._next_look = 0.0
         self._told = ""
         self._told_at = 0.0
 
@@ -91,9 +97,11 @@ class Monitor:
 
     def tick(self) -> None:
         """Look and show, at most once a second."""
-        if time.monotonic() - self._looked >= POLL_SECONDS:
-            self._looked = time.monotonic()
+        before = time.monotonic()
+        if before >= self._next_look:
             self._show(is_last=False)
+            now = time.monotonic()
+            self._next_look = now + max(POLL_SECONDS, (now - before) / LOOKING_SHARE)
 
     def say(self, line: str) -> None:
         """Write a line for a person above the bars."""
@@ -157,7 +165,8 @@ class _Bars:
     def show(self, seen: Mapping[str, Standing]) -> None:
         num_over = sum(trial.is_over for trial in seen.values())
         epochs = sum(self._epochs if trial.is_over else trial.num_epochs for trial in seen.values())
-        self._bars.update(self._overall, completed=epochs, note=f"{num_over}/{len(seen)} trials")
+        total = len(self._labels) * self._epochs
+        self._bars.update(self._overall, total=total, completed=epochs, note=f"{num_over}/{len(seen)} trials")
         running = [key for key, trial in seen.items() if trial.num_epochs and not trial.is_over][:MAX_LINES]
         for key in [key for key in self._tasks if key not in running]:
             self._bars.remove_task(self._tasks.pop(key))

@@ -16,7 +16,9 @@ FORMATS = ("text", "markdown", "latex", "csv", "json")
 """How a table may be printed; `results.tables.render.FORMATS` has the same names, as a test asserts."""
 
 SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="A spec's file, or the name of a shipped sweep.")]
-StoreOption = Annotated[str | None, typer.Option("--store", metavar="DIR", help="Folder of the trial store.")]
+StoreOption = Annotated[
+    str | None, typer.Option("--store", metavar="PLACE", help="The trial store: a folder, or s3://BUCKET/PREFIX.")
+]
 DataOption = Annotated[
     str | None, typer.Option("--data", metavar="DIR", help="Folder of the corpora; nothing is downloaded then.")
 ]
@@ -29,6 +31,13 @@ InsecureOption = Annotated[
 RayOption = Annotated[
     str | None, typer.Option("--ray-address", metavar="ADDRESS", help="Join this Ray cluster instead of starting one.")
 ]
+JobsOption = Annotated[
+    str | None, typer.Option("--jobs-url", metavar="URL", help="Jobs API of the Ray cluster, http(s)://HOST:PORT.")
+]
+MaxGpuHoursOption = Annotated[
+    float | None,
+    typer.Option("--max-gpu-hours", metavar="H", help="Refuse a sweep that asks for more than so many GPU-hours."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 FormatOption = Annotated[str, typer.Option("--format", metavar="|".join(FORMATS), help="How the table is printed.")]
 
@@ -39,10 +48,17 @@ def read_settings(
     data: str | None = None,
     tracking_uri: str | None = None,
     ray_address: str | None = None,
+    jobs_url: str | None = None,
     insecure_tracking: bool = False,
 ) -> Settings:
     """Read the settings of one command from its flags, the environment and the user file."""
-    flags = {"store": store, "data": data, "tracking_uri": tracking_uri, "ray_address": ray_address}
+    flags = {
+        "store": store,
+        "data": data,
+        "tracking_uri": tracking_uri,
+        "ray_address": ray_address,
+        "jobs_url": jobs_url,
+    }
     return settings_module.read(flags, os.environ, is_insecure_tracking_allowed=insecure_tracking)
 
 

@@ -6,27 +6,24 @@ nothing is started or written.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
+from orchestration.cluster import Capacity, local_capacity
+from orchestration.earlier import Earlier
+from orchestration.searched import chosen_trials, stand_ins
+from orchestration.sizes import Size, Sizes
+from orchestration.speeds import Speeds, device_of, told
 from orchestration.standing import Standing, look_up
+from orchestration.states import MISSING, STATES, Past, Stand, State
+from orchestration.volume import Volume, volume
 from orchestration.wanted import Wanted
-from selfish_core.accounting import count_parameters, forward_flops_per_token, steps_of_epoch, training_flops
-from selfish_core.config import TrialConfig
-from selfish_core.errors import StoreError
+from selfish_core.accounting import training_flops
 from selfish_core.trial_store import TrialStore
 from sweeps.expand import Trial
-
-State = Literal["answered", "diverged", "unfinished", "to run"]
-
-ASSUMED_FLOPS_PER_SECOND = 1e10
-"""What one CPU is taken to do where nothing was measured; masks are simulated, so dense FLOPs are what it does."""
-
-MAX_COMPARED = 5000
-"""Stored trials that are looked through for one that differs in its horizon alone."""
+from sweeps.spec import Resources
 
 
 @dataclass(frozen=True)
@@ -34,35 +31,50 @@ class PlannedTrial:
     """One trial of a sweep and where it stands.
 
     Args:
-        key: content key.
+        trial: what is wanted.
         label: what people know it by.
-        point: its place in the sweep: axis field -> value, seed included.
         state: where it stands; `unfinished` has recorded epochs, `to run` has none.
-        num_answered: epochs recorded, of `epochs`.
-        epochs: wanted.
-        num_parameters: all, biases too.
-        num_active: active maskable weights.
+        num_answered: epochs recorded, of those wanted.
+        size: how large it is.
         training_flops: by the method's rule, of the epochs that are to run.
         seconds: to run them alone; 0 when there is nothing to run.
-        rekeyed: `horizon 40→100` where a stored trial differs in its horizon alone, else empty.
+        note: why it is new, `horizon 40→100`, or why it failed; else empty.
     """
 
-    key: str
+    trial: Trial
     label: str
-    point: Mapping[str, Any]
     state: State
     num_answered: int
-    epochs: int
-    num_parameters: int
-    num_active: int
+    size: Size
     training_flops: float
     seconds: float
-    rekeyed: str = ""
+    note: str = ""
+
+    @property
+    def key(self) -> str:
+        """Its content key."""
+        return self.trial.key
 
     @property
     def is_missing(self) -> bool:
-        """Whether epochs are to run."""
-        return self.state in ("unfinished", "to run")
+        """Whether a run would start it."""
+        return self.state in MISSING
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a script may want to know, JSON-able."""
+        return {
+            "key": self.key,
+            "label": self.label,
+            "point": {**self.trial.point, "seed": self.trial.config.seed},
+            "state": self.state,
+            "num_answered": self.num_answered,
+            "epochs": self.trial.epochs,
+            "num_parameters": self.size.num_parameters,
+            "num_active": self.size.num_active,
+            "training_flops": self.training_flops,
+            "seconds": self.seconds,
+            "note": self.note,
+        }
 
 
 @dataclass(frozen=True)
@@ -70,195 +82,152 @@ class Plan:
     """All trials of a sweep, in its order.
 
     Args:
-        sweep: its name.
-        trials: what is wanted.
-        num_left_out: points times seeds that are no trial of their own: excluded, or the same as another.
-        num_at_once: trials that fit beside each other.
+        wanted: the sweep.
+        trials: what it wants, and where each stands.
+        capacity: of the machine or cluster that is to run it.
         speed: where the estimate of time comes from, one line.
+        volume: of the checkpoints.
+        to_choose: what a search has not chosen yet, as large as the corners of its space; in no list of trials.
     """
 
-    sweep: str
+    wanted: Wanted
     trials: tuple[PlannedTrial, ...]
-    num_left_out: int
-    num_at_once: int
+    capacity: Capacity
     speed: str
+    volume: Volume
+    to_choose: tuple[PlannedTrial, ...] = ()
 
     @property
     def missing(self) -> tuple[PlannedTrial, ...]:
-        """The trials with epochs to run."""
-        return tuple(trial for trial in self.trials if trial.is_missing)
+        """The trials with epochs to run, those to be chosen included."""
+        return tuple(trial for trial in (*self.trials, *self.to_choose) if trial.is_missing)
+
+    @property
+    def training_flops(self) -> float:
+        """Of all that is to run, by the rule of each trial's method."""
+        return sum(trial.training_flops for trial in self.missing)
+
+    @property
+    def trial_seconds(self) -> float:
+        """Estimated time of all that is to run, one after another."""
+        return sum(trial.seconds for trial in self.missing)
+
+    @property
+    def num_at_once(self) -> int:
+        """Trials that fit beside each other, ≥ 1, even where the capacity is too small for one."""
+        return max(1, num_fitting(self.wanted.spec.resources, self.capacity))
 
     @property
     def seconds(self) -> float:
         """Estimated time of the sweep: never shorter than its longest trial."""
-        each = [trial.seconds for trial in self.trials]
-        return max([sum(each) / self.num_at_once, *each])
+        longest = max((trial.seconds for trial in self.missing), default=0.0)
+        return max(self.trial_seconds / self.num_at_once, longest)
+
+    @property
+    def gpu_hours(self) -> float:
+        """Estimated time of all trials that are to run, times the GPUs of each."""
+        return self.trial_seconds * self.wanted.spec.resources.gpu / 3600
+
+    @property
+    def cpu_hours(self) -> float:
+        """The same of CPUs."""
+        return self.trial_seconds * self.wanted.spec.resources.cpu / 3600
 
     def counts(self) -> dict[str, int]:
-        """Return how many trials are in each state."""
+        """Return how many trials are in each state, how many points are left out and how many are to be chosen."""
         found = Counter(trial.state for trial in self.trials)
-        return {state: found[state] for state in ("answered", "diverged", "unfinished", "to run")}
+        num_left_out = 0 if self.wanted.spec.search is not None else self.wanted.num_left_out
+        return {**{state: found[state] for state in STATES}, "left out": num_left_out, "to choose": len(self.to_choose)}
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a script may want to know, JSON-able."""
         return {
-            "sweep": self.sweep,
-            "counts": {**self.counts(), "left_out": self.num_left_out},
-            "training_flops_to_run": sum(trial.training_flops for trial in self.trials),
+            "sweep": self.wanted.spec.name,
+            "counts": {name.replace(" ", "_"): number for name, number in self.counts().items()},
+            "training_flops_to_run": self.training_flops,
             "estimated_seconds": self.seconds,
             "estimate_from": self.speed,
+            "gpu_hours": self.gpu_hours,
+            "cpu_hours": self.cpu_hours,
             "trials_at_once": self.num_at_once,
-            "trials": [asdict(trial) for trial in self.trials],
+            "cpus": self.capacity.cpu,
+            "gpus": self.capacity.gpu,
+            "checkpoint_bytes_at_most": self.volume.running,
+            "checkpoint_bytes_kept": self.volume.kept,
+            "trials": [trial.to_dict() for trial in self.trials],
         }
 
 
-class Speeds:
-    """Training tokens per second, as measured in the records of a trial store, by architecture."""
-
-    def __init__(self, measured: Mapping[str, Sequence[float]]) -> None:
-        self._measured = measured
-
-    @classmethod
-    def measure(cls, stored: Iterable[tuple[TrialConfig, float]]) -> Speeds:
-        """Collect (config, tokens per second) of recorded epochs."""
-        found: dict[str, list[float]] = {}
-        for config, tokens_per_second in stored:
-            found.setdefault(_architecture(config), []).append(tokens_per_second)
-        return cls(found)
-
-    def seconds_per_epoch(self, config: TrialConfig, threads: float) -> tuple[float, bool]:
-        """Return the time of one epoch and whether it rests on measurement.
-
-        Args:
-            config: the trial's.
-            threads: CPUs that one trial has; only counts where nothing was measured.
-        """
-        num_tokens = steps_of_epoch(config).num_scored_tokens
-        measured = sorted(self._measured.get(_architecture(config), ()))
-        if measured:
-            return num_tokens / measured[len(measured) // 2], True
-        flops = 3 * forward_flops_per_token(config, dense=True) * num_tokens
-        return flops / (ASSUMED_FLOPS_PER_SECOND * max(threads, 1)), False
-
-
-def make(wanted: Wanted, store: TrialStore | None, *, num_cpus: float = 1) -> Plan:
+def make(wanted: Wanted, store: TrialStore | None, there: Capacity | None = None) -> Plan:
     """Look every trial up and count what is to do.
 
     Args:
         wanted: the sweep.
         store: the trial store; None where there is none yet.
-        num_cpus: CPUs of the machine or cluster, ≥ 1.
+        there: what the machine or cluster has that is to run it; None for this machine.
     """
-    configs = _stored_configs(store) if store is not None else {}
-    horizons = _horizons(configs)
-    speeds = Speeds.measure(_measurements(store, configs, wanted.trials) if store is not None else ())
-    cpu = wanted.spec.resources.cpu
+    spec = wanted.spec
+    past = Past.read(store, spec.name)
+    to_choose: tuple[Trial, ...] = ()
+    if spec.search is not None:
+        wanted = replace(wanted, trials=chosen_trials(spec, past.entries))
+        to_choose = stand_ins(spec, len(wanted.trials))
+    standings = _standings(wanted.trials, store)
+    earlier = Earlier((*wanted.trials, *to_choose), standings, store)
+    device = device_of(spec.resources)
+    sizes = Sizes(Speeds(device, earlier.measured()), spec.resources, spec.epochs)
     labels = wanted.labels
-    planned, is_measured = [], []
-    for trial in wanted.trials:
-        per_epoch, was_measured = speeds.seconds_per_epoch(trial.config, cpu)
-        is_measured.append(was_measured)
-        standing = look_up(store, trial.key, trial.epochs) if store is not None else Standing()
-        planned.append(_planned(trial, labels[trial.key], standing, per_epoch, horizons))
+    planned = [
+        _planned(trial, labels[trial.key], past.stand(trial.key, standings[trial.key]), sizes, earlier)
+        for trial in wanted.trials
+    ]
+    guessed = [_planned(trial, "", Stand("to run"), sizes, earlier) for trial in to_choose]
+    missing = [trial for trial in (*planned, *guessed) if trial.is_missing]
     return Plan(
-        sweep=wanted.spec.name,
+        wanted=wanted,
         trials=tuple(planned),
-        num_left_out=wanted.num_left_out,
-        num_at_once=max(1, int(num_cpus // cpu)),
-        speed=_speed_text(is_measured),
+        capacity=there or local_capacity(),
+        speed=told(device, [trial.size.is_measured for trial in missing or planned]),
+        volume=volume([trial.trial.config for trial in missing], spec.keep, spec.epochs),
+        to_choose=tuple(guessed),
     )
 
 
-def _planned(
-    trial: Trial, label: str, standing: Standing, seconds_per_epoch: float, horizons: Mapping[str, set[int]]
-) -> PlannedTrial:
-    num_left = 0 if standing.is_over else trial.epochs - standing.num_epochs
-    counts = count_parameters(trial.config)
-    state = _state(standing)
-    return PlannedTrial(
-        key=trial.key,
-        label=label,
-        point={**trial.point, "seed": trial.config.seed},
-        state=state,
-        num_answered=standing.num_epochs,
-        epochs=trial.epochs,
-        num_parameters=counts.num_parameters,
-        num_active=counts.num_active,
-        training_flops=training_flops(trial.config, trial.epochs)
-        - training_flops(trial.config, trial.epochs - num_left),
-        seconds=seconds_per_epoch * num_left,
-        rekeyed=_rekeyed(trial.config, horizons) if state == "to run" else "",
-    )
+def capacity(cpus: float | None, gpus: float | None) -> Capacity:
+    """Return the size of a cluster; what is not given is this machine's."""
+    here = local_capacity()
+    return Capacity(cpu=here.cpu if cpus is None else cpus, gpu=here.gpu if gpus is None else gpus)
 
 
-def _state(standing: Standing) -> State:
-    if standing.is_diverged:
-        return "diverged"
-    if standing.is_over:
-        return "answered"
-    return "unfinished" if standing.num_epochs else "to run"
+def num_fitting(resources: Resources, capacity: Capacity) -> int:
+    """Return how many trials fit beside each other; a share of a GPU is of one GPU."""
+    by_cpu = int(capacity.cpu // resources.cpu)
+    if not resources.gpu:
+        return by_cpu
+    shares = int(1 / resources.gpu + 1e-9) if resources.gpu < 1 else 1
+    return min(by_cpu, shares * int(capacity.gpu // max(resources.gpu, 1)))
 
 
-def _stored_configs(store: TrialStore) -> dict[str, TrialConfig]:
-    """Read the configs of the stored trials; one that cannot be read is for `doctor` to report."""
-    configs: dict[str, TrialConfig] = {}
-    for key in store.keys()[:MAX_COMPARED]:
-        try:
-            configs[key] = TrialConfig.from_dict(store.trial(key).config())
-        except (ValueError, StoreError):
-            continue
-    return configs
-
-
-def _measurements(
-    store: TrialStore, configs: Mapping[str, TrialConfig], trials: Sequence[Trial]
-) -> Iterable[tuple[TrialConfig, float]]:
-    """Yield the speed of the last epoch of up to 16 stored trials of each architecture that is wanted."""
-    wanted = {_architecture(trial.config): 16 for trial in trials}
-    for key, config in configs.items():
-        if wanted.get(_architecture(config), 0) == 0:
-            continue
-        try:
-            records = store.trial(key).records()
-        except StoreError:
-            continue
-        if records:
-            wanted[_architecture(config)] -= 1
-            yield config, records[-1].timing.tokens_per_second
-
-
-def _architecture(config: TrialConfig) -> str:
-    parts = {
-        "architecture": config.architecture.model_dump(),
-        "training": config.training.model_dump(),
-        "corpus": config.corpus.name,
+def _standings(trials: Sequence[Trial], store: TrialStore | None) -> dict[str, Standing]:
+    """Look up what is stored; for the others one look at the list of all trials will do."""
+    stored = frozenset(store.keys()) if store is not None else frozenset()
+    return {
+        trial.key: look_up(store, trial.key, trial.epochs) if store is not None and trial.key in stored else Standing()
+        for trial in trials
     }
-    return json.dumps(parts, sort_keys=True)
 
 
-def _horizons(configs: Mapping[str, TrialConfig]) -> dict[str, set[int]]:
-    found: dict[str, set[int]] = {}
-    for config in configs.values():
-        if config.sparsity.horizon_epochs is not None:
-            found.setdefault(_without_horizon(config), set()).add(config.sparsity.horizon_epochs)
-    return found
-
-
-def _rekeyed(config: TrialConfig, horizons: Mapping[str, set[int]]) -> str:
-    before = horizons.get(_without_horizon(config), set()) if config.sparsity.horizon_epochs is not None else set()
-    if config.sparsity.horizon_epochs in before:
-        return "the code of an extension"
-    return f"horizon {max(before)}→{config.sparsity.horizon_epochs}" if before else ""
-
-
-def _without_horizon(config: TrialConfig) -> str:
-    return config.model_copy(
-        update={"sparsity": config.sparsity.model_copy(update={"horizon_epochs": None})}
-    ).model_dump_json()
-
-
-def _speed_text(is_measured: Sequence[bool]) -> str:
-    if all(is_measured):
-        return "measured in earlier epochs of the same architecture, corpus and batches"
-    assumed = f"assuming {ASSUMED_FLOPS_PER_SECOND / 1e9:g} GFLOP/s a CPU on dense FLOPs (masks are simulated)"
-    return f"partly measured, else {assumed}" if any(is_measured) else f"nothing measured yet: {assumed}"
+def _planned(trial: Trial, label: str, stand: Stand, sizes: Sizes, earlier: Earlier) -> PlannedTrial:
+    size = sizes.of(trial.config)
+    is_missing = stand.state in MISSING
+    flops_done = training_flops(trial.config, stand.num_answered) if stand.num_answered else 0.0
+    return PlannedTrial(
+        trial=trial,
+        label=label,
+        state=stand.state,
+        num_answered=stand.num_answered,
+        size=size,
+        training_flops=size.training_flops - flops_done if is_missing else 0.0,
+        seconds=size.epoch_seconds * (trial.epochs - stand.num_answered) if is_missing else 0.0,
+        note=stand.why or (earlier.rekeyed(trial.config) if stand.state == "to run" else ""),
+    )

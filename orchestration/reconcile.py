@@ -6,25 +6,27 @@ The parent process holds the sweep's lock, shows progress and feeds MLflow; Ray 
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from orchestration import cluster, corpora
-from orchestration.job import Job
-from orchestration.monitor import Monitor, SweepProgress
-from orchestration.processes import Stopped, StopRequest
+from orchestration import corpora
+from orchestration.agenda import Decided, Todo
+from orchestration.decisions import read
+from orchestration.monitor import SweepProgress
+from orchestration.processes import Stopped
 from orchestration.registry import register
+from orchestration.running import Owned, run_on_ray
 from orchestration.settings import Settings
-from orchestration.supervise import Outcome, Surroundings, Watch, supervise
 from orchestration.terminal import count, say
 from orchestration.tracking import Projector, SweepView
 from orchestration.tracking_thread import ProjectorThread
-from orchestration.wanted import Wanted, log_file
+from orchestration.wanted import Wanted, chosen
 from results.load import connect, explained
+from selfish_core.config import TrialConfig
 from selfish_core.errors import InterruptedRunError, TrackingError
 from selfish_core.trial_store import TrialStore
+from sweeps.expand import corner_trials
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +40,14 @@ class Reconciled:
     """How a run ended.
 
     Args:
-        failures: key -> one line, of the trials that ended with an exception.
-        num_missing: trials that are neither answered nor diverged.
+        wanted: the sweep, with the trials that a search has chosen.
+        todo: what was left to do, and what was given up.
+        num_missing: trials that are neither answered, nor diverged, nor stopped early.
         is_tracked: whether MLflow shows all of it.
     """
 
-    failures: Mapping[str, str]
+    wanted: Wanted
+    todo: Todo
     num_missing: int
     is_tracked: bool
 
@@ -53,13 +57,16 @@ class Reconciled:
         return 1 if self.num_missing else 0
 
 
-def reconcile(wanted: Wanted, store: TrialStore, settings: Settings, *, must_track: bool = False) -> Reconciled:
+def reconcile(
+    wanted: Wanted, store: TrialStore, settings: Settings, ownership: Owned, *, must_track: bool = False
+) -> Reconciled:
     """Bring a sweep's trials to their answers and MLflow up to date.
 
     Args:
         wanted: the sweep, whose lock the caller holds.
         store: its trial store.
         settings: of the command.
+        ownership: of the sweep.
         must_track: whether an MLflow that cannot be reached is an error.
 
     Raises:
@@ -68,41 +75,52 @@ def reconcile(wanted: Wanted, store: TrialStore, settings: Settings, *, must_tra
         InterruptedRunError: when a stop was asked for; says how to go on.
         TrackingError: with `must_track`, when MLflow cannot be reached.
     """
+    wanted = chosen(wanted, store)
     progress = SweepProgress(store, wanted.labels, wanted.spec.epochs)
     with _explained_stop(wanted, progress):
         missing = progress.missing()
-        if missing:
-            corpora.verify({trial.key: trial.config for trial in wanted.trials if trial.key in missing}, settings)
+        corpora.verify(_texts(wanted, missing), settings)
         register(wanted.spec, wanted.trials, store)
         projector = Projector(store, settings.tracking_uri)
         if must_track:
             projector.project([_view(wanted, is_live=bool(missing))])
         with ProjectorThread(projector, [_view(wanted, is_live=bool(missing))]) as tracking:
-            outcome = _run_tracked(wanted, store, settings, progress, tracking)
+            todo = _run_tracked(wanted, store, settings, progress, tracking, ownership)
+            wanted = chosen(wanted, store)
             is_tracked = _drain(tracking, settings)
     if must_track and not is_tracked:
         raise TrackingError(f"MLflow at {projector.tracking_uri} does not show all trials; `selfish sync` tries again")
-    return Reconciled(outcome.failures, len(progress.missing()), is_tracked)
+    return Reconciled(wanted, todo, len(set(progress.missing()) - todo.decided.stopped), is_tracked)
 
 
 def _run_tracked(
-    wanted: Wanted, store: TrialStore, settings: Settings, progress: SweepProgress, tracking: ProjectorThread
-) -> Outcome:
+    wanted: Wanted,
+    store: TrialStore,
+    settings: Settings,
+    progress: SweepProgress,
+    tracking: ProjectorThread,
+    ownership: Owned,
+) -> Todo:
     """Run what is missing, and let MLflow have a terminal status for each trial however that ends."""
-    if not progress.missing():
+    decided = Decided.of(read(store.sweep(wanted.spec.name)))
+    num_points = wanted.spec.search.num_trials if wanted.spec.search is not None else 0
+    if decided.num_asked >= num_points and set(progress.missing()) <= decided.stopped:
         say(f"all {count(len(wanted.trials), 'trial')} are answered; nothing to run")
         tracking.update([_view(wanted)])
-        return Outcome()
+        return Todo((), "", "", decided)
     try:
-        outcome = _run(wanted, store, settings, progress)
+        outcome = run_on_ray(wanted, store, settings, progress, ownership)
         if outcome.signal:
             raise Stopped(outcome.signal)
     except BaseException:
         tracking.update([_view(wanted)])
         tracking.drain(STOPPED_DRAIN_SECONDS)
         raise
-    tracking.update([_view(wanted, failures=outcome.failures)])
-    return outcome
+    failed = outcome.todo.decided.failed
+    wanted = chosen(wanted, store)
+    register(wanted.spec, wanted.trials, store)
+    tracking.update([_view(wanted, failures={key: f"{lost.failure}: {lost.message}" for key, lost in failed.items()})])
+    return outcome.todo
 
 
 def _drain(tracking: ProjectorThread, settings: Settings) -> bool:
@@ -117,31 +135,11 @@ def _drain(tracking: ProjectorThread, settings: Settings) -> bool:
     return tracking.drain(DRAIN_SECONDS)
 
 
-def _run(wanted: Wanted, store: TrialStore, settings: Settings, progress: SweepProgress) -> Outcome:
-    """Run what is missing on Ray, in a driver of its own."""
-    configs = {trial.key: trial.config.to_dict() for trial in wanted.trials}
-    resources = wanted.spec.resources
-    missing = progress.missing()
-    say(f"{count(len(missing), 'trial')} of {len(configs)} to run; starting Ray")
-    log_path = log_file(store, wanted.spec.name)
-    with cluster.scratch() as folder, StopRequest() as stop, Monitor(progress) as monitor:
-        job = Job(
-            sweep=wanted.spec.name,
-            trials={key: configs[key] for key in missing},
-            epochs=wanted.spec.epochs,
-            cpu=resources.cpu,
-            gpu=resources.gpu,
-            store=str(store.path),
-            data=str(settings.data) if settings.data else None,
-            scratch=str(folder),
-            ray_address=settings.ray_address,
-        )
-        environment = cluster.environment(folder, os.environ, is_embedded=settings.ray_address is None)
-        watch = Watch(progress.missing, progress.num_epochs, monitor.tick, monitor.say)
-        outcome = supervise(job, watch, Surroundings(environment, log_path), stop)
-    for key, message in outcome.failures.items():
-        say(f"trial {wanted.labels[key]} ({key[:8]}) failed: {message}; log: {log_path}")
-    return outcome
+def _texts(wanted: Wanted, missing: Sequence[str]) -> Mapping[str, TrialConfig]:
+    """Return the trials whose texts must be there; those of a search's corners stand for what it will choose."""
+    trials = [*wanted.trials, *(corner_trials(wanted.spec) if wanted.spec.search is not None else ())]
+    left = [trial for trial in trials if trial.key in missing or wanted.spec.search is not None]
+    return {trial.key: trial.config for trial in left}
 
 
 @contextmanager

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 import platformdirs
 
 from selfish_core.errors import InputError, unknown_name
+from selfish_core.object_storage import check_url, is_url
 
-NAMES = ("store", "data", "tracking_uri", "ray_address")
+NAMES = ("store", "data", "tracking_uri", "ray_address", "jobs_url")
 """Every setting: `--tracking-uri`, `SELFISH_TRACKING_URI` and `tracking_uri:` in the user file mean the same."""
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -45,17 +46,19 @@ class Settings:
     """All settings of one command.
 
     Args:
-        store: folder of the trial store.
+        store: of trials: an absolute folder, or a URL.
         data: folder of the corpora; None where nobody named one, and what is missing is downloaded.
         tracking_uri: of MLflow, absolute.
         ray_address: of a Ray cluster to join; None for one of our own.
+        jobs_url: of a Ray cluster's jobs API, to which sweeps are submitted; None where nobody named one.
         origins: every setting as it was found.
     """
 
-    store: Path
+    store: str
     data: Path | None
     tracking_uri: str
     ray_address: str | None
+    jobs_url: str | None
     origins: Mapping[str, Setting]
 
 
@@ -87,6 +90,7 @@ def read(
         "data": str(user_folder() / "corpora"),
         "tracking_uri": f"sqlite:///{user_folder() / 'mlflow.db'}",
         "ray_address": None,
+        "jobs_url": None,
     }
     file = user_file()
     in_file = _read_file(file)
@@ -94,10 +98,11 @@ def read(
     uri = _checked_uri(origins["tracking_uri"], is_insecure_tracking_allowed)
     data = origins["data"]
     return Settings(
-        store=_path(origins["store"]),
+        store=_store(origins["store"]),
         data=None if data.is_default else _path(data),
         tracking_uri=uri,
         ray_address=origins["ray_address"].value,
+        jobs_url=origins["jobs_url"].value,
         origins=origins,
     )
 
@@ -131,6 +136,16 @@ def _find(
                 raise InputError(f"{origin}: {name} is {value!r}; it must be a text that is not empty")
             return Setting(value, origin)
     return Setting(default, "default")
+
+
+def _store(setting: Setting) -> str:
+    value = setting.value or ""
+    if not is_url(value):
+        return str(_path(setting))
+    try:
+        return check_url(value)
+    except InputError as error:
+        raise InputError(f"{setting.origin}: {error}") from None
 
 
 def _path(setting: Setting) -> Path:

@@ -7,7 +7,6 @@ starts in a row without one new epoch are the last.
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import queue
 import signal
@@ -16,12 +15,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from orchestration import processes
-from orchestration.job import Event, Job, Refused, Started, TrialFailed, as_line, read_event
+from orchestration.agenda import Todo
+from orchestration.job import Event, Finished, Job, Refused, Started, as_line, read_event
 from orchestration.processes import StopRequest
 from selfish_core.errors import InputError, SelfishError
 
@@ -31,6 +31,8 @@ MAX_RESTARTS = 3
 STOP_SECONDS = 5.0
 """How long a driver has for an orderly end; with what else there is to do, a stop takes less than 10 s."""
 POLL_SECONDS = 0.2
+WAIT_SECONDS = 1.0
+"""Between two looks while nothing may run."""
 
 
 @dataclass(frozen=True)
@@ -38,28 +40,30 @@ class Watch:
     """What the supervisor looks at and calls.
 
     Args:
-        missing: returns the keys of the job that are not answered yet, from the trial store.
+        todo: returns what is to do, from the trial store.
+        is_cancelled: whether the running epochs are to be given up, from the trial store.
         num_epochs: returns the epochs that the job's trials have together, from the trial store.
         tick: called a few times a second, e.g. to show progress.
         say: takes a line for a person.
     """
 
-    missing: Callable[[], Sequence[str]]
+    todo: Callable[[], Todo]
     num_epochs: Callable[[], int]
+    is_cancelled: Callable[[], bool] = lambda: False
     tick: Callable[[], None] = lambda: None
     say: Callable[[str], None] = lambda _line: None
 
 
-@dataclass
+@dataclass(frozen=True)
 class Outcome:
     """How a sweep ended.
 
     Args:
-        failures: key -> one line, of the trials that ended with an exception.
+        todo: what was still to do.
         signal: that stopped it; 0 where none did.
     """
 
-    failures: dict[str, str] = field(default_factory=dict)
+    todo: Todo
     signal: int = 0
 
 
@@ -84,7 +88,7 @@ def supervise(job: Job, watch: Watch, surroundings: Surroundings, stop: StopRequ
     """Run a job's trials in a child process until nothing is missing, or a stop is asked for.
 
     Args:
-        job: what to run; the trials that are answered or have failed are left out at each start.
+        job: what to run; each start gets the trials that may run then.
         watch: the trial store's side of it.
         surroundings: of the driver.
         stop: already entered.
@@ -93,15 +97,24 @@ def supervise(job: Job, watch: Watch, surroundings: Surroundings, stop: StopRequ
         InputError: when the driver refuses the job, e.g. for resources that are not there.
         SelfishError: when the driver keeps dying without getting on.
     """
-    outcome = Outcome()
     num_deaths = 0
+    told = ""
     processes.adopt_orphans()
-    while not stop.signal and (keys := [key for key in watch.missing() if key not in outcome.failures]):
+    todo = watch.todo()
+    while True:
+        if stop.signal or todo.end or not (todo.is_work or todo.waits):
+            return Outcome(todo, stop.signal)
+        if not todo.is_work:
+            told = _tell_once(todo.waits, told, watch)
+            stop.wait(WAIT_SECONDS)
+            todo = watch.todo()
+            continue
         before = watch.num_epochs()
-        part = job.model_copy(update={"trials": {key: job.trials[key] for key in keys}})
-        failures = _run_driver(part, watch, surroundings, stop)
-        outcome.failures.update(failures)
-        if stop.signal or failures or not watch.missing():
+        trials = {key: job.trials[key] for key in todo.runnable if key in job.trials}
+        part = job.model_copy(update={"trials": trials, "num_retries": todo.decided.num_retries})
+        is_finished = _run_driver(part, watch, surroundings, stop)
+        was, todo = todo, watch.todo()
+        if stop.signal or not todo.is_work or (is_finished and _is_other(todo, was)):
             num_deaths = 0
             continue
         num_deaths = 1 if watch.num_epochs() > before else num_deaths + 1
@@ -110,31 +123,42 @@ def supervise(job: Job, watch: Watch, surroundings: Surroundings, stop: StopRequ
                 f"the driver died {num_deaths} times in a row without a new epoch: see {surroundings.log}"
             )
         watch.say(f"the driver died; starting it again ({num_deaths} of {MAX_RESTARTS}), log: {surroundings.log}")
-    outcome.signal = stop.signal
-    return outcome
 
 
-def _run_driver(job: Job, watch: Watch, surroundings: Surroundings, stop: StopRequest) -> dict[str, str]:
-    """Run one driver to its end and return the trials that failed in it."""
+def _is_other(todo: Todo, was: Todo) -> bool:
+    return (todo.runnable, todo.decided.num_asked) != (was.runnable, was.decided.num_asked)
+
+
+def _tell_once(waits: str, told: str, watch: Watch) -> str:
+    """Say what is waited for, once, and keep looking alive."""
+    if waits != told:
+        watch.say(f"waiting: {waits}")
+    watch.tick()
+    return waits
+
+
+def _run_driver(job: Job, watch: Watch, surroundings: Surroundings, stop: StopRequest) -> bool:
+    """Run one driver to its end and say whether that was an orderly one."""
     spared = {process.pid for process in processes.descendants()}
     driver = _Driver(job, surroundings)
-    failures: dict[str, str] = {}
+    events: list[Event] = []
     deadline = time.monotonic() + surroundings.start_seconds
     try:
         while driver.is_alive() and not stop.wait(POLL_SECONDS):
-            if _take(driver.events(), failures, watch):
-                deadline = math.inf
-            if time.monotonic() > deadline:
+            events += _told(driver.events(), watch)
+            if time.monotonic() > deadline and not events:
                 _explain_no_start(job, surroundings)
                 break
             watch.tick()
-        if driver.is_alive():
+            if watch.is_cancelled():
+                break
+        if driver.is_alive() and not watch.is_cancelled():
             driver.stop(stop)
     finally:
         driver.end(spared)
-    _take(driver.events(), failures, watch)
+    events += _told(driver.events(), watch)
     watch.tick()
-    return failures
+    return any(isinstance(event, Finished) for event in events)
 
 
 def _explain_no_start(job: Job, surroundings: Surroundings) -> None:
@@ -144,16 +168,14 @@ def _explain_no_start(job: Job, surroundings: Surroundings) -> None:
         raise SelfishError(f"{told}: is it up, and is its token in RAY_AUTH_TOKEN? log: {surroundings.log}")
 
 
-def _take(events: Sequence[Event], failures: dict[str, str], watch: Watch) -> bool:
-    """Act on events and say whether there were any."""
+def _told(events: Sequence[Event], watch: Watch) -> Sequence[Event]:
+    """Act on events and return them."""
     for event in events:
         if isinstance(event, Refused):
             raise (InputError if event.exit_code == InputError.exit_code else SelfishError)(event.message)
-        if isinstance(event, TrialFailed):
-            failures[event.key] = event.message
         if isinstance(event, Started):
             watch.say(f"Ray is up with {event.cpu:g} CPUs")
-    return bool(events)
+    return events
 
 
 class _Driver:

@@ -117,7 +117,7 @@ class Projector:
         server = self._server
         if self._is_known and not server.is_gone():
             return server
-        server.open(experiment_note(str(self._store.path)))
+        server.open(experiment_note(self._store.place))
         self._runs, self._sweeps, self._settled = {}, {}, {}
         for run in server.runs():
             tag, known = (names.TAG_KEY, self._runs) if names.TAG_KEY in run.tags else (names.TAG_SWEEP, self._sweeps)

@@ -48,7 +48,7 @@ class SweepView:
         trials: those that the spec wants now.
         description: one line.
         is_live: whether its driver runs; unfinished trials that have started are RUNNING then, else KILLED.
-        failures: key -> message of trials that ended with an error.
+        failures: key -> `class: message` of trials that were given up.
     """
 
     name: str
@@ -165,6 +165,8 @@ def tags_of(wish: Wish, records: Sequence[Record], state: str) -> dict[str, str]
         names.TAG_STATE: state,
     }
     message = records[-1].message if records and records[-1].message else wish.failure
+    if state == "failed":
+        tags[names.TAG_FAILURE] = wish.failure.partition(":")[0]
     if message:
         tags[names.TAG_MESSAGE] = message[: names.MAX_TAG_CHARS]
     if records:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from orchestration.tracking import SweepView
 from orchestration.wanted import load_saved, stored_wishes
-from selfish_core.errors import OwnedElsewhereError
 from selfish_core.trial_store import TrialStore
 
 
@@ -15,16 +14,7 @@ def stored_views(store: TrialStore) -> list[SweepView]:
     for name in store.sweep_names():
         wanted = load_saved(store, name)
         if wanted is not None:
-            views.append(SweepView(name, wanted.trials, wanted.spec.description, is_live=_is_live(store, name)))
+            views.append(SweepView(name, wanted.trials, wanted.spec.description, is_live=store.sweep(name).is_owned()))
             shown.update(trial.key for trial in wanted.trials)
     rest = stored_wishes(store, sorted(set(store.keys()) - shown))
     return [*views, SweepView("", rest)] if rest else views
-
-
-def _is_live(store: TrialStore, name: str) -> bool:
-    """Whether a process runs it; found out by taking its lock for a moment."""
-    try:
-        with store.sweep(name).owned():
-            return False
-    except OwnedElsewhereError:
-        return True

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from orchestration import decisions
 from orchestration.registry import registered_trials
-from orchestration.settings import Settings
+from orchestration.searched import chosen_trials
+from orchestration.settings import Settings, user_folder
 from orchestration.terminal import say
 from selfish_core.config import TrialConfig
 from selfish_core.errors import InputError, StoreError
+from selfish_core.object_storage import is_url
 from selfish_core.trial_store import TrialStore
 from sweeps import spec as spec_module
 from sweeps.expand import Trial, expand
@@ -24,7 +27,7 @@ class Wanted:
 
     Args:
         spec: as it was read.
-        trials: in the spec's order, at least one.
+        trials: in the spec's order, at least one; of a search those that it has chosen so far.
     """
 
     spec: Spec
@@ -78,6 +81,13 @@ def load(spec: str) -> Wanted:
     return Wanted(read, expansion.trials)
 
 
+def chosen(wanted: Wanted, store: TrialStore) -> Wanted:
+    """Return a sweep with the trials that its search has chosen so far; one without a search as it is."""
+    if wanted.spec.search is None:
+        return wanted
+    return replace(wanted, trials=chosen_trials(wanted.spec, decisions.read(store.sweep(wanted.spec.name))))
+
+
 def load_saved(store: TrialStore, name: str) -> Wanted | None:
     """Return a stored sweep by the newest version of its spec; None where there is none that can be expanded."""
     saved = store.sweep(name).specs()
@@ -88,7 +98,7 @@ def load_saved(store: TrialStore, name: str) -> Wanted | None:
     except InputError:
         return None
     try:
-        return Wanted(read, expand(read).trials)
+        return chosen(Wanted(read, expand(read).trials), store)
     except InputError:
         trials = registered_trials(read, store)
         return Wanted(read, trials) if trials else None
@@ -112,7 +122,7 @@ def open_store(settings: Settings) -> TrialStore:
 
 def find_store(settings: Settings) -> TrialStore | None:
     """Open the trial store if there is one, and make none."""
-    return open_store(settings) if (settings.store / "store.json").is_file() else None
+    return TrialStore.find(settings.store)
 
 
 def require_store(settings: Settings) -> TrialStore:
@@ -147,5 +157,6 @@ def num_cpus() -> int:
 
 
 def log_file(store: TrialStore, sweep: str) -> Path:
-    """Return the file that takes what Ray and the workers of a sweep print."""
-    return store.path / "logs" / f"{sweep}.log"
+    """Return the file of this machine that takes what Ray and the workers of a sweep print."""
+    folder = user_folder() / "logs" / store.store_id if is_url(store.place) else Path(store.place) / "logs"
+    return folder / f"{sweep}.log"

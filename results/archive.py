@@ -86,14 +86,14 @@ def export(store: TrialStore, path: Path, keys: Iterable[str], sweeps: Iterable[
     for key in sorted(set(keys)):
         trial = store.trial(key)
         if not trial.exists():
-            raise InputError(f"trial {key} is not in the trial store {store.path}")
+            raise InputError(f"trial {key} is not in the trial store {store.place}")
         records = trial.records()
         if records:
             kept.append(key)
             members[f"trials/{key}/trial.json"] = _json({"key": key, "config": trial.config()})
             members[f"trials/{key}/records.json"] = _json([json.loads(record.to_json()) for record in records])
     if not kept:
-        raise InputError(f"there is nothing to export: no trial that was asked for has a record in {store.path}")
+        raise InputError(f"there is nothing to export: no trial that was asked for has a record in {store.place}")
     for name in sorted(set(sweeps)):
         for number, spec in enumerate(store.sweep(name).specs(), start=1):
             members[f"sweeps/{name}/spec-{number:04d}.yaml"] = spec.text

@@ -11,6 +11,7 @@ from functools import lru_cache
 from selfish_core.catalogue.architectures import ARCHITECTURES
 from selfish_core.catalogue.corpora import facts
 from selfish_core.catalogue.distributions import DISTRIBUTIONS, num_active
+from selfish_core.catalogue.parts import SparsityConfig
 from selfish_core.catalogue.scores import REGROWTH_SCORES
 from selfish_core.catalogue.sizes.shape import ArchitectureConfig, ParameterShape
 from selfish_core.config import TrialConfig
@@ -76,11 +77,7 @@ def tensor_targets(config: TrialConfig) -> tuple[TensorTarget, ...]:
 
     The level is split over the tensors that `include` and `exclude` leave; the others are dense.
     """
-    part = config.sparsity
-    maskable = [shape for shape in parameter_shapes(config) if shape.is_maskable]
-    chosen = [shape for shape in maskable if is_chosen(shape.name, part.include, part.exclude)]
-    densities = dict(zip(chosen, DISTRIBUTIONS[part.distribution](part.level, chosen), strict=True))
-    return tuple(TensorTarget(shape, densities.get(shape, 1.0)) for shape in maskable)
+    return _targets(built_architecture(config), facts(config.corpus).vocabulary_size, config.sparsity)
 
 
 def is_chosen(name: str, include: str | None, exclude: str | None) -> bool:
@@ -90,6 +87,14 @@ def is_chosen(name: str, include: str | None, exclude: str | None) -> bool:
     True
     """
     return (include is None or _matches(name, include)) and not (exclude is not None and _matches(name, exclude))
+
+
+@lru_cache(maxsize=1024)
+def _targets(architecture: ArchitectureConfig, vocabulary_size: int, part: SparsityConfig) -> tuple[TensorTarget, ...]:
+    maskable = [shape for shape in _shapes(architecture, vocabulary_size) if shape.is_maskable]
+    chosen = [shape for shape in maskable if is_chosen(shape.name, part.include, part.exclude)]
+    densities = dict(zip(chosen, DISTRIBUTIONS[part.distribution](part.level, chosen), strict=True))
+    return tuple(TensorTarget(shape, densities.get(shape, 1.0)) for shape in maskable)
 
 
 def _matches(name: str, patterns: str) -> bool:

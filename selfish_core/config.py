@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
@@ -32,6 +33,9 @@ NOT_SCIENCE = {
     "training": frozenset({"topology_distance"}),
 }
 """Fields of a section that the key leaves out: the data's sha256 stand in for a corpus, and looking changes nothing."""
+
+SCIENCE = ("architecture", "corpus", "sparsity", "optimizer", "training")
+"""The sections of which the key is made."""
 
 Flat = dict[str, str | int | float | bool]
 
@@ -121,15 +125,16 @@ class TrialConfig(BaseModel):
         A field that equals its declared neutral value, or that has no meaning, is left out, so that an option
         which is added later orphans no run.
         """
-        science = {
-            name: _science(name, getattr(self, name))
-            for name in ("architecture", "corpus", "sparsity", "optimizer", "training")
+        payload = {
+            "key_version": _canonical(KEY_VERSION),
+            "seed": _canonical(self.seed),
+            "data": _canonical(facts(self.corpus).sha256),
+            **{name: _science_text(name, getattr(self, name)) for name in SCIENCE},
         }
-        payload = {"key_version": KEY_VERSION, "seed": self.seed, "data": facts(self.corpus).sha256, **science}
         foreign = self._foreign_code()
         if foreign:
-            payload["extensions"] = foreign
-        text = json.dumps(payload, sort_keys=True, separators=(",", ":"), allow_nan=False)
+            payload["extensions"] = _canonical(foreign)
+        text = "{" + ",".join(f'"{name}":{payload[name]}' for name in sorted(payload)) + "}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def _foreign_code(self) -> dict[str, str]:
@@ -140,6 +145,16 @@ class TrialConfig(BaseModel):
             (SCORES_GROUP, f"regrowth.{self.sparsity.regrowth}"),
         )
         return {name: found for group, name in used if (found := code_hash(group, name)) is not None}
+
+
+@lru_cache(maxsize=4096)
+def _science_text(section: str, part: BaseModel) -> str:
+    """Return the scientific part of a section as canonical JSON; equal sections share it."""
+    return _canonical(_science(section, part))
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _science(section: str, part: BaseModel) -> dict[str, Any]:

@@ -21,12 +21,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from selfish_core.errors import CorruptFileError, OwnedElsewhereError, StorageFullError, StoreError
-from selfish_core.storage import Storage, check_name, decode_json, encode_json, is_name, unwrap, wrap
+from selfish_core.storage import (
+    MAX_UNDECLARED_BYTES,
+    Storage,
+    check_name,
+    decode_json,
+    encode_json,
+    is_name,
+    split_name,
+    unwrap,
+    wrap,
+)
 
 __all__ = ["LocalStorage", "Storage", "SystemCalls", "check_name", "decode_json", "encode_json", "unwrap", "wrap"]
-
-MAX_UNDECLARED_BYTES = 256 * 2**20
-"""Largest file that is read without its size having been declared by a manifest."""
 
 _ASIDE = re.compile(r"\.tmp-(?P<machine>[0-9a-f]+)-(?P<pid>[0-9]+)-[0-9a-f]+", re.ASCII)
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -74,6 +81,12 @@ class SystemCalls:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+class FileLock:
+    """A lock of the system: it is held until it is given back."""
+
+    is_lost = False
+
+
 class LocalStorage:
     """Keep files in a folder: files 0600, folders 0700, symbolic links below the root never followed.
 
@@ -89,13 +102,24 @@ class LocalStorage:
         with self._explained(".", 0):
             self._make_root(self.root)
 
+    @property
+    def place(self) -> str:
+        """The absolute path of the folder."""
+        return str(self.root)
+
+    def self_test(self) -> None:
+        """Check the locks, and remove what dead processes left at the root; a folder that can only be read passes."""
+        if os.access(self.root, os.W_OK):
+            self.check_locks("store.lock")
+            self.clean("", is_fenced=False)
+
     def where(self, name: str) -> str:
         """Return the absolute path."""
         return str(self.root / name)
 
     def read(self, name: str, size: int | None = None) -> bytes:
         """Read a file of the declared size, or of at most `MAX_UNDECLARED_BYTES`."""
-        *parents, leaf = _parts(name)
+        *parents, leaf = split_name(name)
         with self._explained(name, 0), self._folder(parents) as folder:
             descriptor = os.open(leaf, _OPEN_FILE, dir_fd=folder)
             with os.fdopen(descriptor, "rb") as file:
@@ -107,7 +131,7 @@ class LocalStorage:
 
     def create(self, name: str, data: bytes) -> None:
         """Write aside, sync, link to the name, sync the folder."""
-        *parents, leaf = _parts(name)
+        *parents, leaf = split_name(name)
         with self._explained(name, len(data)):
             try:
                 with self._folder(parents, is_made=True) as folder:
@@ -117,7 +141,7 @@ class LocalStorage:
 
     def exists(self, name: str) -> bool:
         """Whether anything of this name is there; a symbolic link on the way to it is refused."""
-        *parents, leaf = _parts(name)
+        *parents, leaf = split_name(name)
         try:
             with self._explained(name, 0), self._folder(parents) as folder:
                 os.stat(leaf, dir_fd=folder, follow_symlinks=False)
@@ -128,27 +152,31 @@ class LocalStorage:
     def list(self, prefix: str) -> list[str]:
         """Names directly under a folder, sorted, without links and names that are none of ours."""
         try:
-            with self._explained(prefix, 0), self._folder(_parts(prefix)) as folder, os.scandir(folder) as entries:
+            with self._explained(prefix, 0), self._folder(split_name(prefix)) as folder, os.scandir(folder) as entries:
                 return sorted(entry.name for entry in entries if is_name(entry.name) and not entry.is_symlink())
         except FileNotFoundError:
             return []
 
     def delete(self, name: str) -> None:
         """Remove a file or a folder with all in it, then sync the folder that held it."""
-        *parents, leaf = _parts(name)
+        *parents, leaf = split_name(name)
         with contextlib.suppress(FileNotFoundError), self._explained(name, 0), self._folder(parents) as folder:
             self._remove(leaf, folder)
             self._calls.sync(folder)
 
     def clean(self, prefix: str, *, is_fenced: bool) -> None:
         """Remove temporary files, of dead processes only unless the folder is fenced."""
-        with contextlib.suppress(FileNotFoundError), self._explained(prefix, 0), self._folder(_parts(prefix)) as folder:
+        with (
+            contextlib.suppress(FileNotFoundError),
+            self._explained(prefix, 0),
+            self._folder(split_name(prefix)) as folder,
+        ):
             self._clean(folder, is_fenced)
 
     @contextlib.contextmanager
-    def lock(self, name: str) -> Iterator[None]:
+    def lock(self, name: str) -> Iterator[FileLock]:
         """Lock a file that stays empty and is never removed."""
-        *parents, leaf = _parts(name)
+        *parents, leaf = split_name(name)
         with self._explained(name, 0), self._folder(parents, is_made=True) as folder:
             descriptor = self._open_lock(leaf, folder)
         try:
@@ -159,15 +187,21 @@ class LocalStorage:
             except OSError as error:
                 raise StoreError(f"{self.root}: {_no_locks(error.strerror)}") from None
             owner = os.getpid()
-            yield
+            yield FileLock()
             if os.getpid() == owner:  # a forked child that unwinds must not end its parent's lock
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             os.close(descriptor)
 
-    def is_writable(self) -> bool:
-        """Whether anything could be written; a folder that is not can still be read."""
-        return os.access(self.root, os.W_OK)
+    def is_held(self, name: str) -> bool:
+        """Whether the lock is held; found out by taking it for a moment."""
+        if not self.exists(name):
+            return False
+        try:
+            with self.lock(name):
+                return False
+        except OwnedElsewhereError:
+            return True
 
     def check_locks(self, name: str) -> None:
         """Make sure that the file system refuses to lock one file twice.
@@ -308,10 +342,6 @@ class LocalStorage:
                 need = f"{num_bytes} bytes needed, {_num_free_bytes(self.root)} free"
                 raise StorageFullError(f"{self.where(name)}: no space ({reason}): {need}") from error
             raise StoreError(f"{self.where(name)}: {reason}") from error
-
-
-def _parts(name: str) -> list[str]:
-    return [check_name("file or folder", part) for part in name.split("/")] if name else []
 
 
 def _everything_in(folder: int) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from selfish_core.catalogue.parts import SparsityConfig
 from selfish_core.catalogue.scores import REGROWTH_SCORES, REMOVAL_SCORES
@@ -112,8 +113,13 @@ _RULES = (
 )
 
 
-def problems_of_parts(part: SparsityConfig) -> Iterator[Found]:
-    """Yield what is wrong with the parts of a method beside each other."""
+@lru_cache(maxsize=1024)
+def problems_of_parts(part: SparsityConfig) -> tuple[Found, ...]:
+    """Return what is wrong with the parts of a method beside each other."""
+    return tuple(_problems(part))
+
+
+def _problems(part: SparsityConfig) -> Iterator[Found]:
     kind = list(_kind(part))
     yield from kind
     yield from _level(part)

@@ -14,6 +14,12 @@ from typing import Any, Protocol
 
 from selfish_core.errors import CorruptFileError, InputError
 
+MAX_UNDECLARED_BYTES = 256 * 2**20
+"""Largest file that is read without its size having been declared by a manifest."""
+
+SELF_TEST = "self-test"
+"""Folder of the files of a self-test that is running, or was interrupted; anybody may remove it."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 _HEAD, _MIDDLE, _TAIL = b'{"sha256":"', b'","body":', b"}\n"
 _BODY_AT = len(_HEAD) + 64 + len(_MIDDLE)
@@ -35,6 +41,15 @@ def check_name(kind: str, name: str) -> str:
         allowed = "1 to 128 of A-Z a-z 0-9 . _ -, a letter or digit first, no '..'"
         raise InputError(f"{kind} {shown} is not a name: allowed are {allowed}")
     return name
+
+
+def split_name(name: str) -> list[str]:
+    """Return the parts of a file's or folder's name, each checked; none for the root.
+
+    Raises:
+        InputError: as `check_name`.
+    """
+    return [check_name("file or folder", part) for part in name.split("/")] if name else []
 
 
 def wrap(body: bytes) -> bytes:
@@ -78,8 +93,27 @@ def decode_json(data: bytes, where: str) -> dict[str, Any]:
     return value
 
 
+class Ownership(Protocol):
+    """What the holder of a lock has in hand."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether another process may hold the lock by now, so that this one must stop writing; true for ever then."""
+
+
 class Storage(Protocol):
     """A place for immutable files; names are relative POSIX paths of safe parts."""
+
+    @property
+    def place(self) -> str:
+        """The folder or URL with which another process opens the same storage."""
+
+    def self_test(self) -> None:
+        """Make sure that the place keeps what this protocol promises; one that cannot be written passes.
+
+        Raises:
+            StoreError: when it does not.
+        """
 
     def where(self, name: str) -> str:
         """Where a file is, for messages."""
@@ -117,9 +151,16 @@ class Storage(Protocol):
             is_fenced: whether nobody may write there any more; else only what dead processes left is removed.
         """
 
-    def lock(self, name: str) -> AbstractContextManager[None]:
-        """Hold an exclusive lock that ends with the process, however it ends.
+    def lock(self, name: str) -> AbstractContextManager[Ownership]:
+        """Hold an exclusive lock that ends with the process, however it ends; look at `is_lost` before a write.
 
         Raises:
-            OwnedElsewhereError: at once, when another holds it.
+            OwnedElsewhereError: when another holds it.
+        """
+
+    def is_held(self, name: str) -> bool:
+        """Whether somebody holds a lock, this process too, without waiting.
+
+        Where there are no locks of the system, one whose holder died without a word counts as held until this object
+        has been asked for longer than the lease time.
         """

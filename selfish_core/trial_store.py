@@ -1,4 +1,4 @@
-"""The trial store: a folder that holds what every trial's attempts recorded, and what every sweep asked for; the truth.
+"""The trial store: what all trials' attempts recorded and all sweeps asked for, in a folder or on S3; the truth.
 
 It is torch-free, so that `plan` can read it. `store.layout` draws a trial's folder, `store.sweep` a sweep's.
 """
@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from selfish_core.errors import CorruptFileError, NoStoreError, StoreError
 from selfish_core.files import LocalStorage
+from selfish_core.object_storage import ObjectStorage, is_url
 from selfish_core.records import Record
-from selfish_core.storage import Storage, check_name, decode_json, encode_json
+from selfish_core.storage import SELF_TEST, Storage, check_name, decode_json, encode_json
+from selfish_core.store import holds
 from selfish_core.store.attempt import Attempt, claim
 from selfish_core.store.check import trial_problems
 from selfish_core.store.layout import (
@@ -25,7 +27,9 @@ from selfish_core.store.layout import (
     TrialFile,
 )
 from selfish_core.store.reading import TrialFolder
-from selfish_core.store.sweep import Decision, SavedSpec, StoredSweep
+from selfish_core.store.retention import KeptCheckpoint, Retention
+from selfish_core.store.stalls import Stall, Stalls
+from selfish_core.store.sweep import Decision, Owner, SavedSpec, StoredSweep
 
 __all__ = [
     "Attempt",
@@ -33,46 +37,76 @@ __all__ = [
     "CheckpointData",
     "CheckpointRef",
     "Decision",
+    "KeptCheckpoint",
+    "Owner",
+    "Retention",
     "SavedSpec",
+    "Stall",
     "StoredSweep",
     "StoredTrial",
     "TrialStore",
 ]
 
+_STORE_FILE = "store.json"
+
 
 class TrialStore:
-    """All trials and sweeps under one root; use `TrialStore.open`."""
+    """All trials and sweeps under one root; use `TrialStore.open`.
 
-    def __init__(self, storage: Storage, path: Path, store_id: str) -> None:
-        self.path = path
+    Args:
+        storage: where the files are.
+        store_id: what `store.json` says.
+    """
+
+    def __init__(self, storage: Storage, store_id: str) -> None:
+        self.place = storage.place
+        """The folder or URL with which another process opens the same trial store."""
         self.store_id = store_id
         self._storage = storage
 
     @classmethod
-    def open(cls, path: Path) -> TrialStore:
-        """Open the trial store in a folder, or make it there: folders 0700, files 0600.
+    def open(cls, place: str | Path) -> TrialStore:
+        """Open the trial store in a folder or under a URL, or make it there.
+
+        Args:
+            place: a folder, or `s3://BUCKET/PREFIX`.
 
         Raises:
-            StoreError: when the folder is something else, its format is unknown, or its file system keeps no locks.
+            InputError: for a URL that is none of a trial store's, or one whose package is not installed.
+            StoreError: when the place is something else, its format is unknown, or it fails the storage's self-test.
             CorruptFileError: when its `store.json` is damaged.
         """
-        return cls.open_in(LocalStorage(path))
+        return cls.open_in(_storage(place))
 
     @classmethod
-    def open_in(cls, storage: LocalStorage) -> TrialStore:
+    def open_in(cls, storage: Storage) -> TrialStore:
         """Open the trial store in a given storage: see `open`."""
-        others = sorted(set(storage.list("")) - {"store.lock", "store.json"})
-        is_new = not storage.exists("store.json")
+        names = storage.list("")
+        others = sorted(set(names) - {"store.lock", _STORE_FILE, SELF_TEST})
+        is_new = _STORE_FILE not in names and not storage.exists(_STORE_FILE)
         if is_new and others:
-            told = f"it has no store.json but holds {', '.join(others[:3])}"
-            raise NoStoreError(f"{storage.root} is no trial store: {told}; name a new or empty folder")
-        if storage.is_writable():
-            storage.check_locks("store.lock")
-            storage.clean("", is_fenced=False)
+            told = f"it has no {_STORE_FILE} but holds {', '.join(others[:3])}"
+            raise NoStoreError(f"{storage.place} is no trial store: {told}; name a new or empty place")
+        storage.self_test()
         if is_new:
             with contextlib.suppress(FileExistsError):
-                storage.create("store.json", encode_json({"format": FORMAT, "store_id": secrets.token_hex(16)}))
-        return cls(storage, storage.root, _store_id(storage))
+                storage.create(_STORE_FILE, encode_json({"format": FORMAT, "store_id": secrets.token_hex(16)}))
+        return cls(storage, _store_id(storage))
+
+    @classmethod
+    def find(cls, place: str | Path) -> TrialStore | None:
+        """Open the trial store in a folder or under a URL if there is one; nothing is made or tested.
+
+        Raises:
+            InputError, StoreError: as `open`.
+        """
+        if not is_url(place) and not Path(place).is_dir():
+            return None
+        storage = _storage(place)
+        try:
+            return cls(storage, _store_id(storage))
+        except FileNotFoundError:
+            return None
 
     def keys(self) -> list[str]:
         """Return the keys of the trials that are stored, sorted."""
@@ -112,6 +146,27 @@ class TrialStore:
     def sweep_names(self) -> list[str]:
         """Return the names of the sweeps that have a spec, sorted; one that was only owned for a moment has none."""
         return [name for name in self._storage.list("sweeps") if self.sweep(name).specs()]
+
+    def hold(self, sweep: str, keys: Iterable[str]) -> frozenset[str]:
+        """Take trials for a sweep, and return those of them that it may run now; another sweep holds the rest.
+
+        Args:
+            sweep: its name; the caller, or the process that started it, owns the sweep: holds are void without that.
+            keys: content keys; those that the sweep holds already are returned too.
+        """
+        return holds.take(self._storage, check_name("sweep name", sweep), keys)
+
+    def release(self, sweep: str, keys: Iterable[str]) -> None:
+        """Give back trials that a sweep will not run any more; the end of its run gives back all."""
+        self.sweep(sweep).change_holds("release", keys)
+
+    def holders(self) -> dict[str, str]:
+        """Return content key -> name of the sweep that holds the trial, of all that are held now."""
+        return holds.holders(self._storage)
+
+    def holder(self, key: str) -> str | None:
+        """Return the name of the sweep that holds a trial now."""
+        return self.holders().get(key)
 
     def problems(self) -> list[str]:
         """Read and check every file; return one line for each that is damaged, missing or half written."""
@@ -212,14 +267,28 @@ class StoredTrial:
             raise StoreError(f"trial {self.key}: its config is not stored, so nothing can be claimed")
         return claim(self._folder, resumes, reason)
 
+    @property
+    def retention(self) -> Retention:
+        """Its checkpoints as they may be removed, by who makes sure that nobody runs the trial."""
+        return Retention(self._folder)
+
+    @property
+    def stalls(self) -> Stalls:
+        """Workers of this trial that were ended because they made no progress."""
+        return Stalls(self._folder.storage, self.key)
+
     def problems(self) -> list[str]:
         """Read and check every file; return one line for each that is damaged, missing or half written."""
         return trial_problems(self._folder)
 
 
-def _store_id(storage: LocalStorage) -> str:
-    where = storage.where("store.json")
-    body = decode_json(storage.read("store.json"), where)
+def _storage(place: str | Path) -> Storage:
+    return ObjectStorage.at(str(place)) if is_url(place) else LocalStorage(Path(place))
+
+
+def _store_id(storage: Storage) -> str:
+    where = storage.where(_STORE_FILE)
+    body = decode_json(storage.read(_STORE_FILE), where)
     if body.get("format") != FORMAT:
         raise StoreError(f"{where}: has format {body.get('format')!r}; this version of Selfish reads format {FORMAT}")
     store_id = body.get("store_id")

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from selfish_core.errors import InputError, shown, unknown_name
-from selfish_core.resolve import field_path, problem_of_value
+from selfish_core.errors import shown, unknown_name
+from selfish_core.resolve import problem_of_value
+from sweeps.fields import place_name, read_field
 from sweeps.scalars import Scalar
 from sweeps.yaml_reader import Findings, Path, kind_of
 
 BLOCK_PARTS = ("grid", "zip", "list")
+WHERE_RANGES_STAND = "a range stands in the grid of a sweep with a search (search: {num_trials: 40})"
 
 
 @dataclass(frozen=True)
@@ -80,30 +82,14 @@ def read_point(value: Any, path: Path, findings: Findings, *, may_set_seed: bool
     """Read a mapping of fields to scalars: an item of a `list`, or an exclusion."""
     if not isinstance(value, Mapping) or not value:
         got = "an empty mapping" if value == {} else kind_of(value)
-        findings.add(path, f"{_name(path)} must be a mapping of fields to values, got {got}")
+        findings.add(path, f"{place_name(path)} must be a mapping of fields to values, got {got}")
         return ()
     settings = []
     for name, inner in value.items():
         field = read_field(name, (*path, name), findings, may_set_seed=may_set_seed)
         settings += _read_setting(name, field, inner, (*path, name), findings)
-    _refuse_twice(settings, findings)
+    refuse_twice(settings, findings)
     return tuple(settings)
-
-
-def read_field(name: Any, path: Path, findings: Findings, *, may_set_seed: bool = False) -> tuple[str, ...] | None:
-    """Return the field that a name means, or None after saying what is wrong with it."""
-    if not isinstance(name, str):
-        findings.add(path, f"{_name(path)} must be the name of a field, got {kind_of(name)}")
-        return None
-    try:
-        field = field_path(name)
-    except InputError as error:
-        findings.add(path, str(error))
-        return None
-    if field == ("seed",) and not may_set_seed:
-        findings.add(path, "seed is no axis: list the seeds under 'seeds'")
-        return None
-    return field
 
 
 def _read_block(value: Any, path: Path, findings: Findings) -> Block:
@@ -118,13 +104,13 @@ def _read_block(value: Any, path: Path, findings: Findings) -> Block:
         if part == "grid":
             factors += [tuple((setting,) for setting in column) for column in _read_columns(inner, inside, findings)]
         elif part == "zip":
-            factors.append(_read_zip(inner, inside, findings))
+            factors.append(read_zip(inner, inside, findings))
         elif part == "list":
-            factors.append(_read_list(inner, inside, findings))
+            factors.append(read_list(inner, inside, findings))
         else:
             findings.add(inside, unknown_name("key", part, BLOCK_PARTS))
     used = [{setting.field: setting for point in reversed(factor) for setting in point} for factor in factors]
-    _refuse_twice([setting for settings in used for setting in settings.values()], findings)
+    refuse_twice([setting for settings in used for setting in settings.values()], findings)
     return Block(tuple(factors), line)
 
 
@@ -132,33 +118,42 @@ def _read_columns(value: Any, path: Path, findings: Findings) -> list[list[Setti
     """Read fields with a list of values each."""
     if not isinstance(value, Mapping) or not value:
         got = "an empty mapping" if value == {} else kind_of(value)
-        findings.add(path, f"{_name(path)} must be a mapping of fields to lists of values, got {got}")
+        findings.add(path, f"{place_name(path)} must be a mapping of fields to lists of values, got {got}")
         return []
-    columns = []
-    for name, values in value.items():
-        inside = (*path, name)
-        field = read_field(name, inside, findings)
-        if not isinstance(values, list) or not values:
-            got = "an empty list" if values == [] else kind_of(values)
-            findings.add(inside, f"{name or shown(name)} must be a list of values, got {got}")
-            continue
-        settings = [_read_setting(name, field, inner, (*inside, index), findings) for index, inner in enumerate(values)]
-        columns.append([setting for found in settings for setting in found])
-    return columns
+    return [
+        column
+        for name, values in value.items()
+        if (column := read_column(name, values, (*path, name), findings)) is not None
+    ]
 
 
-def _read_zip(value: Any, path: Path, findings: Findings) -> tuple[Point, ...]:
+def read_column(name: Any, values: Any, path: Path, findings: Findings) -> list[Setting] | None:
+    """Read a field's list of values; None where there is no list."""
+    field = read_field(name, path, findings)
+    if not isinstance(values, list) or not values:
+        got = "an empty list" if values == [] else kind_of(values)
+        is_range = isinstance(values, Mapping) and bool({"low", "high", "choices"} & set(values))
+        needed = f"; {WHERE_RANGES_STAND}" if is_range else ""
+        findings.add(path, f"{name or shown(name)} must be a list of values, got {got}{needed}")
+        return None
+    settings = [_read_setting(name, field, inner, (*path, index), findings) for index, inner in enumerate(values)]
+    return [setting for found in settings for setting in found]
+
+
+def read_zip(value: Any, path: Path, findings: Findings) -> tuple[Point, ...]:
+    """Read fields with equally long lists of values, as points side by side."""
     if isinstance(value, Mapping):
         lengths = {name: len(values) for name, values in value.items() if isinstance(values, list)}
         if len(set(lengths.values())) > 1:
             counts = ", ".join(f"{name} has {length}" for name, length in lengths.items())
             findings.add(path, f"the lists of a zip must be equally long: {counts}")
     columns = _read_columns(value, path, findings)
-    _refuse_twice([column[0] for column in columns if column], findings)
+    refuse_twice([column[0] for column in columns if column], findings)
     return tuple(zip(*columns, strict=False))
 
 
-def _read_list(value: Any, path: Path, findings: Findings) -> tuple[Point, ...]:
+def read_list(value: Any, path: Path, findings: Findings) -> tuple[Point, ...]:
+    """Read points written out one by one."""
     if not isinstance(value, list) or not value:
         got = "an empty list" if value == [] else kind_of(value)
         findings.add(path, f"list must be a list of mappings of fields to values, got {got}")
@@ -182,7 +177,7 @@ def _read_setting(
     return [Setting(name, field, value, findings.document.line(path))]
 
 
-def _refuse_twice(settings: list[Setting], findings: Findings) -> None:
+def refuse_twice(settings: list[Setting], findings: Findings) -> None:
     """Refuse a field that is set twice in one place."""
     first: dict[tuple[str, ...], Setting] = {}
     for setting in settings:
@@ -192,10 +187,3 @@ def _refuse_twice(settings: list[Setting], findings: Findings) -> None:
             same = f"{setting.name!r} stands in two parts of one block"
             what = same if known.name == setting.name else both
             findings.add_at(setting.line, f"{what} (line {known.line} and here): keep one")
-
-
-def _name(path: Path) -> str:
-    """How a message calls a place: the nearest key, with the position in its list."""
-    keys = [part for part in path if isinstance(part, str)]
-    last = path[-1]
-    return f"item {last + 1} of {keys[-1]}" if isinstance(last, int) else str(keys[-1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from selfish_core.config import HEAD_FIELDS
@@ -12,40 +11,44 @@ from selfish_core.errors import InputError, unknown_name
 from selfish_core.records import METRIC_NAMES
 from selfish_core.resolve import SECTION_CLASSES, SEEDS, problem_of_value
 from sweeps import recipes
-from sweeps.axes import Block, Point, read_axes, read_field, read_point
+from sweeps.axes import Block, Point, read_axes, read_point
+from sweeps.fields import read_field
+from sweeps.ranges import read_space
+from sweeps.sections import (
+    MAX_CPUS,
+    MAX_GPUS,
+    PACKINGS,
+    TABLE_METRICS,
+    AnySection,
+    EarlyStoppingPart,
+    Execution,
+    Keep,
+    Resources,
+    SearchPart,
+    Table,
+    read_section,
+)
+from sweeps.space import Space
 from sweeps.yaml_reader import Findings, kind_of
 
-KEYS = ("name", "description", "recipe", "base", "epochs", "axes", "exclude", "seeds", "resources", "table")
+__all__ = [
+    "TABLE_METRICS",
+    "EarlyStoppingPart",
+    "Execution",
+    "Keep",
+    "PartsReader",
+    "Resources",
+    "SearchPart",
+    "Table",
+]
+
+KEYS = (
+    *("name", "description", "recipe", "base", "epochs", "axes", "exclude", "seeds", "table"),
+    *("resources", "execution", "keep", "search", "early_stopping"),
+)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 MAX_EPOCHS = 100_000
 MAX_DESCRIPTION = 500
-MAX_CPUS = 1024
-MAX_GPUS = 64
-
-TABLE_METRICS = ("test_perplexity", "val_perplexity")
-"""What a table can conclude for a trial: the value at the epoch of lowest validation perplexity."""
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What one trial uses while it runs.
-
-    Args:
-        cpu: cores, ≥ 1; the trial has as many threads.
-        gpu: GPUs: 0, a share of one, or a whole number.
-    """
-
-    cpu: int = 1
-    gpu: float = 0
-
-
-@dataclass(frozen=True)
-class Table:
-    """What the sweep's table shows: one row for each value of a field, one column for each value of another."""
-
-    rows: str = "method"
-    columns: str = "sparsity"
-    metric: str = "test_perplexity"
 
 
 class PartsReader:
@@ -55,6 +58,11 @@ class PartsReader:
         self._data = data
         self._findings = findings
         self._notes: list[str] = []
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether points are chosen from the axes."""
+        return "search" in self._data
 
     def notes(self) -> tuple[str, ...]:
         """Return what was noticed and is no error."""
@@ -68,8 +76,13 @@ class PartsReader:
                 self._findings.add((*path, key), unknown_name("key", key, known))
 
     def axes(self) -> tuple[Block, ...]:
-        """Read the axes."""
-        return read_axes(self._data["axes"], self._findings) if "axes" in self._data else ()
+        """Read the axes, every point of which is to run; a searched sweep has none."""
+        is_grid = "axes" in self._data and not self.is_searched
+        return read_axes(self._data["axes"], self._findings) if is_grid else ()
+
+    def space(self) -> Space | None:
+        """Read the axes of a searched sweep."""
+        return read_space(self._data.get("axes"), self._findings) if self.is_searched else None
 
     def name(self) -> str:
         """Read the sweep's name."""
@@ -144,10 +157,10 @@ class PartsReader:
             elif section not in ("method", *SECTION_CLASSES):
                 self._findings.add(("base", section), unknown_name("key", section, ("method", *SECTION_CLASSES)))
             else:
-                base[section] = self._section(section, inner)
+                base[section] = self._base_section(section, inner)
         return base
 
-    def _section(self, section: str, value: Any) -> Any:
+    def _base_section(self, section: str, value: Any) -> Any:
         if section == "method" or (section in HEAD_FIELDS and not isinstance(value, Mapping)):
             field = (section,) if section == "method" else (section, HEAD_FIELDS[section])
             self._check_value(field, value, ("base", section))
@@ -182,8 +195,8 @@ class PartsReader:
 
     def resources(self) -> Resources:
         """Read what one trial uses."""
-        value = self._mapping("resources", ("cpu", "gpu"))
-        cpu, gpu = value.get("cpu", 1), value.get("gpu", 0)
+        value = self._mapping("resources", ("cpu", "gpu", "pack"))
+        cpu, gpu, pack = value.get("cpu", 1), value.get("gpu", 0), value.get("pack", "none")
         if not _is_whole(cpu, 1, MAX_CPUS):
             message = f"resources.cpu must be a whole number in [1, {MAX_CPUS}], got {kind_of(cpu)}"
             self._findings.add(("resources", "cpu"), message)
@@ -193,7 +206,28 @@ class PartsReader:
                 f"resources.gpu must be a share of one GPU or a whole number in [0, {MAX_GPUS}], got {kind_of(gpu)}"
             )
             self._findings.add(("resources", "gpu"), message)
-        return Resources(cpu=cpu, gpu=gpu)
+        if pack not in PACKINGS:
+            self._findings.add(("resources", "pack"), unknown_name("resources.pack", pack, PACKINGS))
+        return Resources(cpu=cpu, gpu=gpu, pack=pack)
+
+    def execution(self) -> Execution:
+        """Read how trials are watched over."""
+        return self._section("execution", Execution) or Execution()
+
+    def keep(self) -> Keep:
+        """Read which checkpoints stay."""
+        return self._section("keep", Keep) or Keep()
+
+    def search(self) -> SearchPart | None:
+        """Read how points are chosen; None where every one runs."""
+        return self._section("search", SearchPart)
+
+    def early_stopping(self) -> EarlyStoppingPart | None:
+        """Read when a setting is given up; None where none is."""
+        return self._section("early_stopping", EarlyStoppingPart)
+
+    def _section(self, name: str, cls: type[AnySection]) -> AnySection | None:
+        return read_section(cls, name, self._data[name], self._findings) if name in self._data else None
 
     def table(self) -> Table:
         """Read what the table shows."""

@@ -9,7 +9,18 @@ from selfish_core.catalogue.methods import METHODS
 from selfish_core.config import HEAD_FIELDS
 from selfish_core.resolve import SECTION_CLASSES, field_paths
 from sweeps import recipes
-from sweeps.parts import MAX_CPUS, MAX_DESCRIPTION, MAX_EPOCHS, MAX_GPUS, NAME, TABLE_METRICS
+from sweeps.parts import MAX_DESCRIPTION, MAX_EPOCHS, NAME
+from sweeps.sections import (
+    MAX_CPUS,
+    MAX_GPUS,
+    PACKINGS,
+    TABLE_METRICS,
+    EarlyStoppingPart,
+    Execution,
+    Keep,
+    SearchPart,
+    Section,
+)
 
 SEED = {"type": "integer", "minimum": 0, "exclusiveMaximum": 2**31}
 METHOD = {"enum": sorted(METHODS), "description": "a published method; its parts may be overridden under sparsity"}
@@ -21,8 +32,9 @@ def json_schema() -> dict[str, Any]:
     axes = {name: schema for name, schema in fields.items() if name != "seed"}
     columns = {name: {"type": "array", "minItems": 1, "items": schema} for name, schema in axes.items()}
     field_name = {"enum": sorted(fields)}
+    options = {name: {"anyOf": [column, *_searched(axes[name])]} for name, column in columns.items()}
     block = {
-        "grid": _mapping(columns, "every combination of these values", minimum=1),
+        "grid": _mapping(options, "every combination of these values, or what a search chooses from", minimum=1),
         "zip": _mapping(columns, "values side by side, lists equally long", minimum=1),
         "list": {"type": "array", "minItems": 1, "items": _mapping(axes, "one point", minimum=1)},
     }
@@ -67,9 +79,17 @@ def json_schema() -> dict[str, Any]:
                     "maximum": MAX_GPUS,
                     "description": "a share of one, or a whole number",
                 },
+                "pack": {
+                    "enum": list(PACKINGS),
+                    "description": "auto: a canary measures the share of a GPU that a trial needs",
+                },
             },
             "what one trial uses",
         ),
+        "execution": _part(Execution),
+        "keep": _part(Keep),
+        "search": _part(SearchPart),
+        "early_stopping": _part(EarlyStoppingPart),
         "table": _mapping(
             {"rows": field_name, "columns": field_name, "metric": {"enum": list(TABLE_METRICS)}},
             "what the sweep's table shows",
@@ -91,6 +111,24 @@ def _mapping(properties: Mapping[str, Any], description: str, *, minimum: int = 
         "properties": dict(properties),
     }
     return {**schema, "minProperties": minimum} if minimum else schema
+
+
+def _part(cls: type[Section]) -> dict[str, Any]:
+    """A section that is declared by a class of its own."""
+    schema = cls.model_json_schema()
+    part = _mapping(schema["properties"], schema["description"])
+    return {**part, "required": schema["required"]} if "required" in schema else part
+
+
+def _searched(value: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What may stand for a field's list of values where there is a search."""
+    when = {"type": "object", "minProperties": 1, "description": "other fields and the values at which this one counts"}
+    ends = {"low": value, "high": value, "log": {"type": "boolean"}, "step": {"type": "number", "exclusiveMinimum": 0}}
+    choices = {"choices": {"type": "array", "minItems": 1, "items": value}, "when": when}
+    return [
+        {**_mapping({**ends, "when": when}, "a range"), "required": ["low", "high"]},
+        {**_mapping(choices, "values under a condition"), "required": ["choices"]},
+    ]
 
 
 def _section(section: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,23 @@ from sweeps.axes import Block, Point
 from sweeps.parts import KEYS, NAME, TABLE_METRICS, PartsReader, Resources, Table
 from sweeps.recipes import Recipe
 from sweeps.schema import json_schema
+from sweeps.sections import (
+    EarlyStoppingPart,
+    Execution,
+    Keep,
+    SearchPart,
+    contradictions_of_early_stopping,
+    contradictions_of_keep,
+)
+from sweeps.space import Space
 from sweeps.yaml_reader import MAX_BYTES, Document, Findings, read
+from sweeps.yaml_reader import Path as Place
 
 __all__ = ["TABLE_METRICS", "Resources", "Spec", "Table", "json_schema", "load", "parse", "shipped"]
 
 FOLDER = Path(__file__).parent
 PAPER = "paper/"
+MAX_TRIALS = 10_000
 
 
 @dataclass(frozen=True)
@@ -39,10 +50,15 @@ class Spec:
         epochs: to which every trial is trained, ≥ 1.
         recipe: what lies under the base; None where the spec names none.
         base: sections that all trials share; a section given as a scalar stands as its head field.
-        axes: blocks whose points follow one another; without any, there is one point.
+        axes: blocks whose points follow one another; without any, there is one point; none in a searched sweep.
+        space: what a search chooses points from; None where every point runs.
         exclude: points that leave out every trial which agrees with all of one's settings.
         seeds: of each point's trials, no two equal.
         resources: of one trial.
+        execution: how trials are watched over.
+        keep: which checkpoints stay.
+        search: how points are chosen; None where every point runs.
+        early_stopping: when a setting is given up; None where none is.
         table: what to show.
         notes: what a user should know that is no error.
     """
@@ -56,9 +72,14 @@ class Spec:
     recipe: Recipe | None
     base: Mapping[str, Any]
     axes: tuple[Block, ...]
+    space: Space | None
     exclude: tuple[Point, ...]
     seeds: tuple[int, ...]
     resources: Resources
+    execution: Execution
+    keep: Keep
+    search: SearchPart | None
+    early_stopping: EarlyStoppingPart | None
     table: Table
     notes: tuple[str, ...]
 
@@ -114,15 +135,44 @@ def parse(data: bytes, path: Path) -> Spec:
         recipe=reader.recipe(),
         base=reader.base(),
         axes=reader.axes(),
+        space=reader.space(),
         exclude=reader.exclude(),
         seeds=reader.seeds(),
         resources=reader.resources(),
+        execution=reader.execution(),
+        keep=reader.keep(),
+        search=reader.search(),
+        early_stopping=reader.early_stopping(),
         table=reader.table(),
         notes=reader.notes(),
     )
     reader.refuse_unknown((), KEYS)
+    if not findings:
+        for place, message in _contradictions(spec):
+            findings.add(place, message)
     findings.raise_if_any()
     return spec
+
+
+def _contradictions(spec: Spec) -> Iterator[tuple[Place, str]]:
+    """Say which parts do not go together, each sound by itself."""
+    yield from contradictions_of_keep(spec.keep)
+    if spec.early_stopping is not None:
+        yield from contradictions_of_early_stopping(spec.early_stopping, spec.epochs)
+    if spec.resources.pack == "auto":
+        pack, gpu = ("resources", "pack"), spec.resources.gpu
+        if not 0 < gpu <= 1:
+            yield pack, f"pack: auto shares one GPU out, and resources.gpu is {gpu}: give gpu a share, e.g. 0.5"
+        if not spec.execution.canary_steps:
+            yield pack, "pack: auto measures in a canary, and execution.canary_steps is 0: give it a few steps"
+    if spec.search is None or spec.space is None:
+        return
+    num_trials = spec.search.num_trials * len(spec.seeds)
+    if num_trials > MAX_TRIALS:
+        counts = f"{spec.search.num_trials:,} points × {len(spec.seeds):,} seeds"
+        yield ("search", "num_trials"), f"{num_trials:,} trials ({counts}): at most {MAX_TRIALS:,} are allowed"
+    if spec.search.sampler == "gp" and spec.space.has_conditions:
+        yield ("search", "sampler"), "sampler gp knows no conditions (when): take tpe or random, or leave them out"
 
 
 def _read_file(path: Path) -> bytes:

@@ -18,6 +18,8 @@ from selfish_core.records import METRICS, Provenance, Record, Timing
 from selfish_core.resolve import resolve
 from selfish_core.trial_store import TrialStore
 
+pytest_plugins = ["support.s3"]
+
 MakeTrial = Callable[..., TrialConfig]
 STARTED_MS = 1_700_000_000_000
 

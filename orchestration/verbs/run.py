@@ -11,6 +11,7 @@ from orchestration.options import (
     FormatOption,
     InsecureOption,
     JsonOption,
+    MaxGpuHoursOption,
     RayOption,
     SpecArgument,
     StoreOption,
@@ -20,6 +21,10 @@ from orchestration.options import (
 )
 
 if TYPE_CHECKING:
+    from orchestration.reconcile import Reconciled
+    from orchestration.settings import Settings
+    from orchestration.wanted import Wanted
+    from selfish_core.trial_store import TrialStore
     from sweeps.parts import Resources
 
 
@@ -29,6 +34,14 @@ def run(
     data: DataOption = None,
     tracking_uri: TrackingOption = None,
     ray_address: RayOption = None,
+    rerun: Annotated[
+        list[str] | None, typer.Option("--rerun", metavar="KEY", help="Answer this trial anew; the old answer is kept.")
+    ] = None,
+    code_older_than: Annotated[
+        str | None,
+        typer.Option("--code-older-than", metavar="VERSION", help="Answer anew what older code computed; `now` works."),
+    ] = None,
+    max_gpu_hours: MaxGpuHoursOption = None,
     require_tracking: Annotated[
         bool, typer.Option("--require-tracking", help="An MLflow that cannot be reached is an error.")
     ] = False,
@@ -38,7 +51,6 @@ def run(
 ) -> int:
     """Run the trials of a sweep that have no answer yet, then print its table; running it again is safe."""
     from orchestration import cluster, wanted
-    from orchestration.terminal import answer, count, say
 
     chosen = chosen_format(format_name, as_json)
     settings = read_settings(
@@ -50,19 +62,55 @@ def run(
     else:
         cluster.check_address(settings.ray_address)
     found = wanted.open_store(settings)
-    with found.sweep(sweep.spec.name).owned():
+    stored = found.sweep(sweep.spec.name)
+    num_requests = stored.num_requests()
+    with stored.owned() as lock:
+        _answer_anew(sweep, found, rerun or [], code_older_than)
+        _check_gpu_hours(sweep, found, max_gpu_hours)
         from orchestration.reconcile import reconcile  # pandas and more, which a refusal does without
+        from orchestration.running import Owned
 
-        done = reconcile(sweep, found, settings, must_track=require_tracking)
-    from orchestration.tables import render_table
-
-    answer(render_table(sweep, found, settings.tracking_uri if done.is_tracked else None, chosen))
-    if not done.is_tracked:
-        say(f"the table is made from the records; `selfish sync{_flags(store, tracking_uri)}` brings MLflow up to date")
-    if done.num_missing:
-        say(f"{count(done.num_missing, 'trial')} of {len(sweep.trials)} without an answer, {len(done.failures)} failed")
-    say(f"browse it: selfish ui{_flags(store, tracking_uri)}")
+        done = reconcile(sweep, found, settings, Owned(lock, num_requests), must_track=require_tracking)
+    _conclude(done, found, settings, chosen, _flags(store, tracking_uri))
     return done.exit_code
+
+
+def _check_gpu_hours(sweep: Wanted, store: TrialStore, max_gpu_hours: float | None) -> None:
+    """Refuse a sweep that asks for more than its user allows."""
+    if max_gpu_hours is not None:
+        from orchestration import plan, prices
+
+        prices.refuse_beyond(plan.make(sweep, store, plan.capacity(None, None)), max_gpu_hours)
+
+
+def _answer_anew(sweep: Wanted, store: TrialStore, prefixes: list[str], older_than: str | None) -> None:
+    """Take the trials that were named, or that older code computed, their answers."""
+    from orchestration import rerun
+    from orchestration.terminal import count, say
+
+    if not prefixes and older_than is None:
+        return
+    keys = rerun.chosen(sweep, store, prefixes, older_than)
+    begun = rerun.start_anew(store, keys)
+    say(f"{count(len(begun), 'trial')} to be answered anew; the old answers stay in the trial store")
+
+
+def _conclude(done: Reconciled, store: TrialStore, settings: Settings, format_name: str, flags: str) -> None:
+    """Print the table and what a user may want to do next."""
+    from orchestration.tables import render_table
+    from orchestration.terminal import answer, count, say
+
+    sweep = done.wanted
+    answer(render_table(sweep, store, settings.tracking_uri if done.is_tracked else None, format_name))
+    if not done.is_tracked:
+        say(f"the table is made from the records; `selfish sync{flags}` brings MLflow up to date")
+    decided = done.todo.decided
+    if decided.stopped:
+        say(f"{count(len(decided.stopped), 'trial')} stopped early")
+    if done.num_missing:
+        num_trials = len(sweep.trials)
+        say(f"{count(done.num_missing, 'trial')} of {num_trials} without an answer, {len(decided.failed)} failed")
+    say(f"browse it: selfish ui{flags}")
 
 
 def train(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from math import floor
 from typing import Annotated, Literal
 
@@ -226,6 +227,10 @@ class FolderCorpusConfig(_CorpusConfig):
     vocabulary_size: Annotated[int, Field(ge=2)] | None = None
     train_fraction: TrainFraction = 1.0
 
+    def __hash__(self) -> int:
+        """Hash what can be hashed; the rest takes part in equality alone."""
+        return hash((self.path, self.train_fraction))
+
 
 CorpusConfig = Annotated[
     PublishedCorpusConfig | SyntheticCorpusConfig | FolderCorpusConfig, Field(discriminator="name")
@@ -258,6 +263,7 @@ class CorpusFacts:
     sha256: dict[Split, str]
 
 
+@lru_cache(maxsize=256)
 def facts(config: PublishedCorpusConfig | SyntheticCorpusConfig | FolderCorpusConfig) -> CorpusFacts:
     """Say how large a corpus is and what its checksums are.
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
 import platformdirs
+from pydantic import TypeAdapter
 
 from selfish_core.catalogue.corpora import (
     CORPORA,
     SPLITS,
+    CorpusConfig,
     CorpusRow,
     FolderCorpusConfig,
     PublishedCorpusConfig,
@@ -26,7 +29,7 @@ from selfish_core.data.reading import read_file
 from selfish_core.data.text import Ints, encode
 from selfish_core.errors import CorpusError
 
-__all__ = ["Corpus", "default_data_dir", "describe_folder", "load", "verify"]
+__all__ = ["Corpus", "default_data_dir", "describe_folder", "load", "load_once", "verify"]
 
 AnyCorpusConfig = PublishedCorpusConfig | SyntheticCorpusConfig | FolderCorpusConfig
 
@@ -107,6 +110,25 @@ def load(config: AnyCorpusConfig, data_dir: Path | None, *, download: bool, repo
         valid=encoded.tokens["valid"],
         test=encoded.tokens["test"],
     )
+
+
+def load_once(config: AnyCorpusConfig, data_dir: Path | None) -> Corpus:
+    """Load a corpus that is there already, once for all trials of a process that read it; nothing is downloaded.
+
+    Args:
+        config: which corpus.
+        data_dir: as for `verify`.
+
+    Raises:
+        CorpusError: as for `load`.
+    """
+    return _load_once(config.model_dump_json(), data_dir)
+
+
+@lru_cache(maxsize=2)
+def _load_once(config_json: str, data_dir: Path | None) -> Corpus:
+    config = TypeAdapter[CorpusConfig](CorpusConfig).validate_json(config_json)
+    return load(config, data_dir, download=False)
 
 
 def _read(config: AnyCorpusConfig, data_dir: Path | None, download: bool, report: Report | None) -> dict[Split, bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from selfish_core.errors import CorruptFileError
 from selfish_core.store.layout import CHECKPOINTS, HEADER, LAST_EPOCH, MANIFEST, CheckpointRef
 from selfish_core.store.reading import TrialFolder
+from selfish_core.store.stalls import Stalls
 
 
 def trial_problems(folder: TrialFolder) -> list[str]:
@@ -20,6 +21,7 @@ def trial_problems(folder: TrialFolder) -> list[str]:
         found.append(str(error))
     for number in folder.attempt_folders():
         found += _attempt_problems(folder, number)
+    Stalls(folder.storage, folder.key).read(found)
     return found
 
 

@@ -5,6 +5,7 @@ trials/<key>/attempts/<K>/attempt.json                 what attempt K goes on fr
 trials/<key>/attempts/<K>/records/epoch-00001.json     one record an epoch
 trials/<key>/attempts/<K>/records.sealed.json          all of them in one file, once the attempt has ended
 trials/<key>/attempts/<K>/checkpoints/epoch-00001/     tensors.safetensors, state.json, and manifest.json: the commit
+trials/<key>/stalls/0001.json                          where a worker stood that was ended for want of progress
 """
 
 from __future__ import annotations

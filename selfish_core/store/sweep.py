@@ -4,8 +4,9 @@ sweeps/<name>/spec-0001.yaml             the bytes as they were given
 sweeps/<name>/spec-0001.json             their SHA-256, written last: the commit
 sweeps/<name>/owner.lock                 held by the process that runs the sweep
 sweeps/<name>/owner.json                 who that is or was, for people
-sweeps/<name>/requests/0001.json         what the sweep was asked to do, such as stop
+sweeps/<name>/requests/0001.json         what the sweep was asked to do, such as stop (`store.wishes`)
 sweeps/<name>/decisions/000001.json      what was decided about its trials, in order
+sweeps/<name>/holds/0001.json            trials that its owner runs now or gives back (`store.holds`)
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple
 
-from selfish_core.errors import CorruptFileError, OwnedElsewhereError, StoreError
-from selfish_core.storage import Storage, check_name, decode_json, encode_json
+from selfish_core.errors import CorruptFileError, InputError, OwnedElsewhereError, StoreError, unknown_name
+from selfish_core.storage import Ownership, Storage, check_name, decode_json, encode_json
+from selfish_core.store.numbered import FORMAT, NumberedFiles
+from selfish_core.store.wishes import REQUEST_KINDS, Request, RequestKind
 
-FORMAT = 1
 _SPEC = re.compile(r"spec-([0-9]{4,9})\.(yaml|json)", re.ASCII)
-_NUMBER = re.compile(r"([0-9]{4,9})\.json", re.ASCII)
+_PATIENCE_SECONDS, _TRY_SECONDS = 0.05, 0.01
+"""How long a lock is tried before it counts as held: who asks whether it is held has it for a moment himself."""
 
 
 class SavedSpec(NamedTuple):
@@ -35,10 +38,30 @@ class SavedSpec(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What was decided, e.g. that a trial is stopped, and the particulars."""
+    """What was decided, e.g. that a trial is stopped, and the particulars.
+
+    Args:
+        kind: a name.
+        body: the particulars.
+        number: its place in the sweep's order, from 1.
+        told_ms: when, as the writer's clock says, since 1970: for display only; 0 where it was not kept.
+    """
 
     kind: str
     body: dict[str, Any]
+    number: int
+    told_ms: int = 0
+
+
+class Owner(NamedTuple):
+    """Who runs a sweep, for people: the process, its host, and since when as that host's clock says."""
+
+    pid: int
+    host: str
+    since: str
+
+    def __str__(self) -> str:
+        return f"pid {self.pid} on host {self.host} since {self.since}"
 
 
 class StoredSweep:
@@ -52,6 +75,9 @@ class StoredSweep:
     def __init__(self, storage: Storage, name: str) -> None:
         self.name = name
         self._storage = storage
+        self._requests = NumberedFiles(storage, self._file("requests"), num_digits=4)
+        self._decisions = NumberedFiles(storage, self._file("decisions"), num_digits=6)
+        self._holds = NumberedFiles(storage, self._file("holds"), num_digits=4)
 
     def save_spec(self, text: bytes) -> int:
         """Keep the spec's bytes, unless they are those of the newest version, and return the version's number."""
@@ -73,7 +99,7 @@ class StoredSweep:
         return self._read_specs([])
 
     @contextlib.contextmanager
-    def owned(self) -> Iterator[None]:
+    def owned(self) -> Iterator[Ownership]:
         """Own the sweep; the lock ends with the process, however it ends.
 
         Raises:
@@ -81,28 +107,62 @@ class StoredSweep:
         """
         with contextlib.ExitStack() as stack:
             try:
-                stack.enter_context(self._storage.lock(self._file("owner.lock")))
+                ownership = stack.enter_context(self._locked())
             except OwnedElsewhereError:
-                raise OwnedElsewhereError(f"sweep {self.name!r} is owned by {self._owner()}") from None
+                raise OwnedElsewhereError(
+                    f"sweep {self.name!r} is owned by {self.owner() or 'another process'}"
+                ) from None
             for folder in ((), ("requests",), ("decisions",)):
                 self._storage.clean(self._file(*folder), is_fenced=False)
+            self._holds.clear()
             self._storage.delete(self._file("owner.json"))
-            since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            owner = {"format": FORMAT, "pid": os.getpid(), "host": socket.gethostname(), "since": since}
-            self._storage.create(self._file("owner.json"), encode_json(owner))
-            yield
+            me = Owner(os.getpid(), socket.gethostname(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+            self._storage.create(self._file("owner.json"), encode_json({"format": FORMAT, **me._asdict()}))
+            try:
+                yield ownership
+            finally:
+                if os.getpid() == me.pid:  # a forked child that unwinds must not give back its parent's
+                    self._holds.clear()
 
-    def request(self, kind: str) -> None:
-        """Ask whoever runs the sweep to do something, e.g. `stop`."""
-        self._append("requests", 4, {"format": FORMAT, "kind": check_name("request", kind)})
+    def is_owned(self) -> bool:
+        """Whether a live process owns the sweep."""
+        return self._storage.is_held(self._file("owner.lock"))
 
-    def requests(self) -> list[str]:
-        """Return the kinds of what was asked and not cleared, oldest first."""
-        return [body["kind"] for _, body in self._numbered("requests", [])]
+    def owner(self) -> Owner | None:
+        """Return who owns the sweep, or who owned it last where nobody does; None where that is not known."""
+        try:
+            body = decode_json(self._read(self._file("owner.json")), "owner.json")
+            return Owner(body["pid"], body["host"], body["since"])
+        except (StoreError, KeyError):
+            return None
 
-    def clear_requests(self) -> None:
-        """Forget what was asked."""
-        self._storage.delete(self._file("requests"))
+    def request(self, kind: RequestKind, trial: str | None = None) -> int:
+        """Ask whoever runs the sweep to do something, and return the request's number.
+
+        Args:
+            kind: what to do: see `store.wishes`.
+            trial: content key; None for the whole sweep.
+
+        Raises:
+            InputError: when there is no such request, or the key is not a safe name.
+        """
+        if kind not in REQUEST_KINDS:
+            raise InputError(unknown_name("request", kind, REQUEST_KINDS))
+        named = {} if trial is None else {"trial": check_name("trial key", trial)}
+        return self._requests.append({"kind": kind, **named})
+
+    def requests(self, after: int = 0) -> list[Request]:
+        """Return what was asked, oldest first; what this version does not know is left out.
+
+        Args:
+            after: only requests with a higher number.
+        """
+        entries = self._requests.read(after)
+        return [Request(n, entry["kind"], entry.get("trial")) for n, entry in entries if entry["kind"] in REQUEST_KINDS]
+
+    def num_requests(self) -> int:
+        """Return the number of the newest request; 0 where nothing was asked yet."""
+        return self._requests.newest()
 
     def decide(self, kind: str, body: Mapping[str, Any]) -> int:
         """Keep a decision and return its number.
@@ -111,19 +171,35 @@ class StoredSweep:
             kind: what was decided, a name.
             body: JSON-able particulars; a float that is not finite is refused.
         """
-        entry = {"format": FORMAT, "kind": check_name("decision", kind), "body": dict(body)}
-        return self._append("decisions", 6, entry)
+        told_ms = time.time_ns() // 1_000_000
+        return self._decisions.append({"kind": check_name("decision", kind), "body": dict(body), "told_ms": told_ms})
 
-    def decisions(self) -> list[Decision]:
-        """Return the sound decisions in order."""
-        return [Decision(body["kind"], body["body"]) for _, body in self._numbered("decisions", [])]
+    def decisions(self, after: int = 0) -> list[Decision]:
+        """Return the sound decisions in order.
+
+        Args:
+            after: only decisions with a higher number.
+        """
+        entries = self._decisions.read(after)
+        return [Decision(entry["kind"], entry["body"], n, entry.get("told_ms", 0)) for n, entry in entries]
+
+    def change_holds(self, kind: Literal["hold", "release"], keys: Iterable[str]) -> None:
+        """Write down that the owner holds trials, or gives them back: `store.holds` says when it may."""
+        self._holds.append({"kind": kind, "keys": sorted(keys)})
+
+    def held(self) -> frozenset[str]:
+        """Return the keys that the owner holds; void where nobody owns the sweep."""
+        keys: set[str] = set()
+        for _, body in self._holds.read():
+            keys = keys | set(body["keys"]) if body["kind"] == "hold" else keys - set(body["keys"])
+        return frozenset(keys)
 
     def problems(self) -> list[str]:
         """Return one line for each damaged file of the sweep."""
         damage: list[str] = []
         self._read_specs(damage)
-        self._numbered("requests", damage)
-        self._numbered("decisions", damage)
+        for files in (self._requests, self._decisions, self._holds):
+            files.read(damage=damage)
         return damage
 
     def _file(self, *parts: str) -> str:
@@ -146,39 +222,20 @@ class StoredSweep:
                 found.append(SavedSpec(version, data))
         return found
 
-    def _append(self, folder: str, num_digits: int, body: Mapping[str, Any]) -> int:
-        data = encode_json(body)
-        matches = map(_NUMBER.fullmatch, self._storage.list(self._file(folder)))
-        number = max((int(match[1]) for match in matches if match), default=0)
-        while True:
-            number += 1
-            with contextlib.suppress(FileExistsError):
-                self._storage.create(self._file(folder, f"{number:0{num_digits}d}.json"), data)
-                return number
-
-    def _numbered(self, folder: str, damage: list[str]) -> list[tuple[int, dict[str, Any]]]:
-        found = []
-        for leaf in self._storage.list(self._file(folder)):
-            match = _NUMBER.fullmatch(leaf)
-            if match is None:
-                continue
-            name = self._file(folder, leaf)
-            try:
-                body = decode_json(self._read(name), self._storage.where(name))
-                if body.get("format") != FORMAT:
-                    raise CorruptFileError(f"{self._storage.where(name)}: not of format {FORMAT}")
-            except CorruptFileError as error:
-                damage.append(str(error))
-            else:
-                found.append((int(match[1]), body))
-        return sorted(found, key=lambda entry: entry[0])
-
-    def _owner(self) -> str:
-        try:
-            owner = decode_json(self._read(self._file("owner.json")), "owner.json")
-            return f"pid {owner['pid']} on host {owner['host']} since {owner['since']}"
-        except (StoreError, KeyError):
-            return "another process"
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[Ownership]:
+        """Hold the lock; who finds it taken tries again a few times before that counts."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        with contextlib.ExitStack() as stack:
+            while True:
+                try:
+                    ownership = stack.enter_context(self._storage.lock(self._file("owner.lock")))
+                    break
+                except OwnedElsewhereError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(_TRY_SECONDS)
+            yield ownership
 
     def _read(self, name: str) -> bytes:
         try:

@@ -29,6 +29,7 @@ from selfish_core.training.lengths import step_lengths
 from selfish_core.training.measure import measure, perplexity
 from selfish_core.training.randomness import generators
 from selfish_core.training.rewind import Rewinding
+from selfish_core.training.watchdog import Beat, no_beat
 
 
 class DivergedError(Exception):
@@ -92,11 +93,13 @@ class Training:
         config: the resolved trial.
         corpus: its text.
         device: where to compute.
+        beat: called after every step, evaluated segment and mask update.
     """
 
-    def __init__(self, config: TrialConfig, corpus: Corpus, device: torch.device) -> None:
+    def __init__(self, config: TrialConfig, corpus: Corpus, device: torch.device, beat: Beat = no_beat) -> None:
         self.config = config
         self.device = device
+        self.beat = beat
         self.progress = Progress()
         self.generators = _generators(config, device)
         self._text = _Text(config, corpus, device)
@@ -147,7 +150,7 @@ class Training:
         starts_averaging = self.optimizer.end_epoch(losses["val"])
         self.progress.epoch += 1
         if self.updater.is_due_after_epoch(self.progress.epoch, self.progress.step) and not starts_averaging:
-            self._update_masks(epoch)
+            self.update_masks(epoch)
         self._rewind(epoch)
         metrics = self._metrics(epoch, losses)
         metrics["is_averaging"] = float(was_averaging)
@@ -221,7 +224,8 @@ class Training:
             self.optimizer.step(factor)
             self._zero_small()
         if is_due:
-            self._update_masks(epoch)
+            self.update_masks(epoch)
+        self.beat()
         return output.state
 
     def _loss_of(self, output: Output, targets_TB: Tensor) -> Tensor:
@@ -286,9 +290,10 @@ class Training:
         return losses
 
     def _loss(self, rows_TB: Tensor) -> float:
-        return evaluate(self.model, rows_TB, self.model.initial_state(rows_TB.shape[1]))
+        return evaluate(self.model, rows_TB, self.model.initial_state(rows_TB.shape[1]), self.beat)
 
-    def _update_masks(self, epoch: Epoch) -> None:
+    def update_masks(self, epoch: Epoch) -> None:
+        """Remove and regrow; what starts over in the optimizer does."""
         parameters, masked = self.parameters(), list(self.updater.masks.tensors)
         gradients = {name: parameters[name].grad for name in masked}
         momenta = {name: self.optimizer.momentum(name) for name in masked}
@@ -296,6 +301,7 @@ class Training:
         for name, change in update.changes.items():
             self.optimizer.start_over(name, change.left, change.started)
         epoch.add_update(update)
+        self.beat()
 
     def _rewind(self, epoch: Epoch) -> None:
         """At the end of a round: prune, put the survivors back to their early values, start the optimizer anew."""

@@ -23,12 +23,10 @@ from selfish_core.records import Provenance, Record, Timing
 from selfish_core.training.checkpoint import dump, restore
 from selfish_core.training.fingerprint import fingerprint, pick_device
 from selfish_core.training.loop import EpochResult, Training
+from selfish_core.training.watchdog import Beat, no_beat
 from selfish_core.trial_store import Attempt, CheckpointRef, StoredTrial
 
 log = logging.getLogger(__name__)
-
-NUM_LAST_CHECKPOINTS = 2
-"""Checkpoints kept beside the best one."""
 
 Result = TypeVar("Result")
 
@@ -44,6 +42,36 @@ class DiskPatience:
 
     timeout_seconds: float = 600.0
     poll_seconds: float = 5.0
+
+
+@dataclass(frozen=True)
+class Retention:
+    """Which checkpoints stay while a trial goes on.
+
+    Args:
+        num_last: the newest so many, ≥ 1.
+        keeps_best: whether the one with the lowest validation loss stays too.
+    """
+
+    num_last: int = 2
+    keeps_best: bool = True
+
+
+@dataclass(frozen=True)
+class _Manner:
+    """How a session trains; none of it changes a bit.
+
+    Args:
+        reason: why a new attempt starts.
+        patience: with a full disk.
+        retention: of checkpoints.
+        beat: called wherever a step is made.
+    """
+
+    reason: str
+    patience: DiskPatience
+    retention: Retention
+    beat: Beat
 
 
 @dataclass
@@ -65,6 +93,8 @@ class TrialSession:
         device: `cpu`, `cuda` or `auto`.
         reason: why a new attempt starts, where one must.
         patience: with a full disk.
+        retention: of checkpoints.
+        beat: called wherever a step is made.
     """
 
     def __init__(
@@ -76,14 +106,17 @@ class TrialSession:
         stored: StoredTrial | None = None,
         device: str = "cpu",
         reason: str = "run",
-        patience: DiskPatience | None = None,
+        patience: DiskPatience = DiskPatience(),
+        retention: Retention = Retention(),
+        beat: Beat = no_beat,
     ) -> None:
         torch.sparse.check_sparse_tensor_invariants.enable()  # type: ignore[no-untyped-call]  # torch has no annotation
         self.config = config
         self.epochs = epochs
         self.epoch = 0
         self._replay = _Replay(stored.records()[:epochs] if stored is not None else [])
-        self._trainer = _Trainer(config, corpus, stored, device, reason, patience or DiskPatience())
+        manner = _Manner(reason, patience, retention, beat)
+        self._trainer = _Trainer(config, corpus, stored, device, manner)
         self._last: Record | None = None
 
     @property
@@ -143,17 +176,15 @@ class _Trainer:
         corpus: Corpus,
         stored: StoredTrial | None,
         device: str,
-        reason: str,
-        patience: DiskPatience,
+        manner: _Manner,
     ) -> None:
         self.config = config
         self.stored = stored
-        self.reason = reason
-        self.patience = patience
         self.training: Training | None = None
         self.attempt: Attempt | None = None
         self._corpus = corpus
         self._device = pick_device(device)
+        self._manner = manner
 
     def next_record(self, replay: _Replay) -> Record:
         training = self._started(replay)
@@ -170,7 +201,7 @@ class _Trainer:
         return dump(self._started(replay))
 
     def load(self, tensors: bytes, state: dict[str, Any]) -> int:
-        training = Training(self.config, self._corpus, self._device)
+        training = self._new()
         restore(training, tensors, state, "the given checkpoint")
         self.training = training
         return training.progress.epoch
@@ -179,13 +210,16 @@ class _Trainer:
         if self.attempt is not None:
             self.attempt.seal()
 
+    def _new(self) -> Training:
+        return Training(self.config, self._corpus, self._device, self._manner.beat)
+
     def _started(self, replay: _Replay) -> Training:
         """Build the training and put it where the newest good checkpoint is, or at the start."""
         if self.training is None:
-            self.training = Training(self.config, self._corpus, self._device)
+            self.training = self._new()
             resumes = self._resume(self.training, replay)
             if self.stored is not None:
-                self.attempt = self.stored.claim(resumes, self.reason)
+                self.attempt = self.stored.claim(resumes, self._manner.reason)
         return self.training
 
     def _resume(self, training: Training, replay: _Replay) -> CheckpointRef | None:
@@ -201,7 +235,7 @@ class _Trainer:
             except CorruptFileError as error:
                 log.warning("refused a damaged checkpoint, taking the one before it: %s", error)
                 replay.events.append(f"refused: {error}")
-                training = self.training = Training(self.config, self._corpus, self._device)
+                training = self.training = self._new()
         return None
 
     def _train_again(self, training: Training, replay: _Replay) -> Record:
@@ -262,22 +296,24 @@ class _Trainer:
         self._retain(attempt, training, ref)
 
     def _retain(self, attempt: Attempt, training: Training, newest: CheckpointRef) -> None:
-        """Keep the last checkpoints and the best one."""
+        """Keep what the retention says."""
+        retention = self._manner.retention
         refs = self.stored.checkpoints() if self.stored is not None else []
-        last = [ref for ref in refs if ref.epoch <= newest.epoch][:NUM_LAST_CHECKPOINTS]
-        best = [ref for ref in refs if ref.epoch == training.progress.best_epoch]
+        last = [ref for ref in refs if ref.epoch <= newest.epoch][: retention.num_last]
+        best = [ref for ref in refs if ref.epoch == training.progress.best_epoch and retention.keeps_best]
         attempt.retain([*last, *best])
 
     def _patiently(self, action: Callable[[], Result]) -> Result:
         """Do it; where the disk is full, say so once and wait for space."""
-        waited = 0.0
+        patience, waited = self._manner.patience, 0.0
         while True:
             try:
                 return action()
             except StorageFullError as error:
-                if waited >= self.patience.timeout_seconds:
+                if waited >= patience.timeout_seconds:
                     raise
                 if waited == 0.0:
-                    log.warning("the trial waits for space, up to %g s: %s", self.patience.timeout_seconds, error)
-                time.sleep(self.patience.poll_seconds)
-                waited += self.patience.poll_seconds
+                    log.warning("the trial waits for space, up to %g s: %s", patience.timeout_seconds, error)
+                time.sleep(patience.poll_seconds)
+                waited += patience.poll_seconds
+                self._manner.beat()

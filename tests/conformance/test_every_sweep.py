@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -24,11 +25,16 @@ PAPER = [name for name in SWEEPS if name.startswith("paper/")]
 SMOKE_TESTS = {"every-method-cpu", "ptb-architectures-cpu", "wt2-mos-cpu"}
 """They show that everything runs, in the shortest time; one seed is enough for that, and no table is read from them."""
 
-POOLS = {"paper/hyperpruning-space"}
-"""A space of four dimensions, whose table has two; it says which fields a cell pools."""
+POOLS = {"paper/hyperpruning-space", "quickstart-search"}
+"""Spaces of more dimensions than their tables have; these say which fields a cell pools."""
 
 MAX_SECONDS = 2.0
 """For one sweep, starting Python apart: a spec is refused or accepted while its writer waits. On a busy machine."""
+
+
+def trials_of(sweep: spec.Spec) -> Sequence[expand.Trial]:
+    """Every trial; of a searched sweep, those of the corners of its space."""
+    return expand.corner_trials(sweep) if sweep.search is not None else expand.expand(sweep)
 
 
 @pytest.fixture(params=SWEEPS)
@@ -94,7 +100,7 @@ def test_it_says_what_it_is(sweep: spec.Spec) -> None:
 def test_it_has_a_table_that_its_trials_fill(sweep: spec.Spec) -> None:
     assert "table" in sweep.document.data
     fields = [".".join(field_path(name)) for name in (sweep.table.rows, sweep.table.columns)]
-    for trial in expand.expand(sweep):
+    for trial in trials_of(sweep):
         assert set(fields) <= set(trial.config.flat())
 
 
@@ -103,7 +109,7 @@ def test_a_cell_of_its_table_is_one_setting(name: str, sweep: spec.Spec) -> None
         return
     rows, columns = (".".join(field_path(field)) for field in (sweep.table.rows, sweep.table.columns))
     cells: dict[tuple[object, object], set[str]] = {}
-    for trial in expand.expand(sweep):
+    for trial in trials_of(sweep):
         flat = trial.config.flat()
         settings = str(sorted({**flat, "seed": 0}.items()))
         cells.setdefault((flat[rows], flat[columns]), set()).add(settings)
@@ -131,7 +137,7 @@ def test_nothing_in_it_is_noted(sweep: spec.Spec) -> None:
 
 
 def test_every_trial_can_be_stored_and_read_back(sweep: spec.Spec) -> None:
-    for trial in expand.expand(sweep):
+    for trial in trials_of(sweep):
         again = TrialConfig.from_dict(trial.config.to_dict())
         assert (again, again.key()) == (trial.config, trial.key)
 
@@ -140,7 +146,7 @@ def test_a_schedule_names_its_horizon(sweep: spec.Spec) -> None:
     """So that a longer run of the same sweep goes on with the same trials."""
     longer = spec.parse(sweep.text.replace(f"epochs: {sweep.epochs}\n".encode(), b"epochs: 2000\n"), sweep.path)
     assert longer.epochs == 2000
-    assert {trial.key for trial in expand.expand(longer)} == {trial.key for trial in expand.expand(sweep)}
+    assert {trial.key for trial in trials_of(longer)} == {trial.key for trial in trials_of(sweep)} != set()
 
 
 def test_its_cells_have_at_least_three_seeds(name: str, sweep: spec.Spec) -> None:
@@ -171,6 +177,16 @@ def test_the_smoke_test_has_every_pair_that_has_a_meaning() -> None:
     without_units = {name for name, row in ARCHITECTURES.items() if not row.has_unit_groups}
     every = {(method, architecture) for method in METHODS for architecture in ARCHITECTURES}
     assert every - pairs == {("iss", architecture) for architecture in without_units}
+
+
+def test_a_searched_sweep_wants_no_trial_before_it_is_searched() -> None:
+    searched = {name for name in SWEEPS if spec.load(name).search is not None}
+    assert "quickstart-search" in searched
+    for name in searched:
+        sweep = spec.load(name)
+        assert tuple(expand.expand(sweep)) == ()
+        point = {"optimizer.learning_rate": 3.0, "sparsity.removal_rate": 0.5}
+        assert [trial.config.seed for trial in expand.point_trials(sweep, point)] == list(sweep.seeds)
 
 
 def test_every_recipe_expands_with_a_method_alone(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Golden keys: the content key of every trial of every shipped sweep.
+"""Golden keys: the content key of every trial of every shipped sweep; of a searched one, of the corners of its space.
 
     python tests/golden/make_keys.py      writes keys.json anew
 
@@ -9,6 +9,7 @@ in CHANGELOG.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from sweeps import expand, spec
@@ -23,10 +24,14 @@ def golden_keys() -> dict[str, dict[str, str]]:
             ", ".join(
                 f"{field}={value}" for field, value in {**trial.point, "seed": trial.config.seed}.items()
             ): trial.key
-            for trial in expand.expand(spec.load(name))
+            for trial in _trials(spec.load(name))
         }
         for name in spec.shipped()
     }
+
+
+def _trials(sweep: spec.Spec) -> Sequence[expand.Trial]:
+    return expand.corner_trials(sweep) if sweep.search is not None else expand.expand(sweep)
 
 
 if __name__ == "__main__":

@@ -20,17 +20,18 @@ def user_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_flag_before_environment_before_file_before_default(user_file: Path, tmp_path: Path) -> None:
     environment = {"SELFISH_STORE": "/in/environment", "SELFISH_RAY_ADDRESS": ""}
-    assert settings.read({}, {}).store == tmp_path / "data" / "store"
+    assert settings.read({}, {}).store == str(tmp_path / "data" / "store")
     user_file.write_text("store: /in/file\nray_address: head:6379\n")
-    assert settings.read({}, {}).store == Path("/in/file")
-    assert settings.read({}, environment).store == Path("/in/environment")
-    assert settings.read({"store": "/in/flag"}, environment).store == Path("/in/flag")
+    assert settings.read({}, {}).store == "/in/file"
+    assert settings.read({}, environment).store == "/in/environment"
+    assert settings.read({"store": "/in/flag"}, environment).store == "/in/flag"
     found = settings.read({"store": None, "data": "corpora"}, environment)
     assert {name: one.origin for name, one in found.origins.items()} == {
         "store": "SELFISH_STORE",
         "data": "--data",
         "tracking_uri": "default",
         "ray_address": str(user_file),
+        "jobs_url": "default",
     }
 
 
@@ -46,9 +47,29 @@ def test_paths_become_absolute(user_file: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/ann")
     found = settings.read({"store": "here", "data": "~/corpora", "tracking_uri": "sqlite:///runs.db"}, {})
-    assert found.store == tmp_path / "here"
+    assert found.store == str(tmp_path / "here")
     assert found.data == Path("/home/ann/corpora")
     assert found.tracking_uri == f"sqlite:///{tmp_path}/runs.db"
+
+
+def test_a_store_may_be_a_url(user_file: Path) -> None:
+    assert settings.read({"store": "s3://lab/selfish/"}, {}).store == "s3://lab/selfish"
+    user_file.write_text("store: s3://lab/other\n")
+    assert settings.read({}, {}).store == "s3://lab/other"
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("gs://lab/x", "must be a folder or s3://BUCKET/PREFIX"),
+        ("s3://ann:canary@lab/x", "has credentials in it"),
+    ],
+)
+def test_store_urls_that_are_refused(user_file: Path, url: str, told: str) -> None:
+    with pytest.raises(InputError, match=rf"^SELFISH_STORE: trial store .*{told}") as caught:
+        settings.read({}, {"SELFISH_STORE": url})
+    assert "canary" not in str(caught.value)
+    assert caught.value.exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -56,7 +77,7 @@ def test_paths_become_absolute(user_file: Path, tmp_path: Path, monkeypatch: pyt
     [
         (
             "stor: /x\n",
-            "unknown setting 'stor': known are data, ray_address, store, tracking_uri; did you mean 'store'?",
+            "unknown setting 'stor': known are data, jobs_url, ray_address, store, tracking_uri; did you mean 'store'?",
         ),
         ("store: 3\n", "store must be a text"),
         ("- store\n", "mapping"),

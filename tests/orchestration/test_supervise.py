@@ -17,6 +17,8 @@ import psutil
 import pytest
 
 from orchestration import supervise as module
+from orchestration.agenda import Decided, Todo
+from orchestration.decisions import Failed
 from orchestration.job import Job
 from orchestration.processes import StopRequest
 from orchestration.supervise import Outcome, Surroundings, Watch, supervise
@@ -56,7 +58,19 @@ def watch(tmp_path: Path, lines: list[str]) -> Watch:
     def missing() -> list[str]:
         return [key for key in "abc" if not (tmp_path / f"{key}.answered").exists()]
 
-    return Watch(missing, lambda: 3 - len(missing()), say=lines.append)
+    def todo() -> Todo:
+        gone = {path.stem for path in tmp_path.glob("*.failed")}
+        failed = {key: Failed(trial=key, failure="crashed", message="boom", is_final=True) for key in gone}
+        paused = "paused" if (tmp_path / "paused").exists() else ""
+        runnable = () if paused else tuple(key for key in missing() if key not in gone)
+        return Todo(runnable, paused, "stopped" if (tmp_path / "stopped").exists() else "", Decided(failed))
+
+    return Watch(
+        todo,
+        lambda: 3 - len(missing()),
+        is_cancelled=(tmp_path / "cancelled").exists,
+        say=lines.append,
+    )
 
 
 def surroundings(tmp_path: Path, code: str, start_seconds: float = 60) -> Surroundings:
@@ -88,7 +102,7 @@ def test_a_driver_that_answers_runs_once(job: Job, watch: Watch, tmp_path: Path,
         """,
     )
     with StopRequest() as stop:
-        assert supervise(job, watch, around, stop) == Outcome({}, 0)
+        assert supervise(job, watch, around, stop) == Outcome(Todo((), "", "", Decided()))
     assert starts(tmp_path) == [["a", "b", "c"]]
     assert lines == ["Ray is up with 2 CPUs"]
     assert around.log.read_text() == "what Ray says"
@@ -139,13 +153,51 @@ def test_trials_that_fail_are_told_and_not_run_again(job: Job, watch: Watch, tmp
         """
         report(kind="started", cpu=1)
         answer("a"), answer("c")
-        report(kind="failed", key="b", message="ValueError: boom")
+        (folder / "b.failed").touch()
         report(kind="finished")
         """,
     )
     with StopRequest() as stop:
-        assert supervise(job, watch, around, stop) == Outcome({"b": "ValueError: boom"}, 0)
+        assert supervise(job, watch, around, stop).todo.decided.failed.keys() == {"b"}
     assert len(starts(tmp_path)) == 1
+
+
+def test_a_driver_that_finishes_without_doing_anything_is_given_up(job: Job, watch: Watch, tmp_path: Path) -> None:
+    around = surroundings(tmp_path, "report(kind='finished')")
+    with StopRequest() as stop, pytest.raises(SelfishError, match="without a new epoch"):
+        supervise(job, watch, around, stop)
+
+
+def test_what_is_paused_is_waited_for_and_goes_on(
+    job: Job, watch: Watch, tmp_path: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.01)
+    (tmp_path / "paused").touch()
+    threading.Timer(0.3, (tmp_path / "paused").unlink).start()
+    with StopRequest() as stop:
+        supervise(job, watch, surroundings(tmp_path, "for key in job['trials']: answer(key)"), stop)
+    assert lines == ["waiting: paused"]
+    assert len(starts(tmp_path)) == 1
+
+
+def test_an_end_that_was_asked_for_is_the_end(job: Job, watch: Watch, tmp_path: Path) -> None:
+    around = surroundings(tmp_path, "answer('a')\n(folder / 'stopped').touch()\nreport(kind='finished')")
+    with StopRequest() as stop:
+        outcome = supervise(job, watch, around, stop)
+    assert (outcome.todo.end, outcome.todo.runnable) == ("stopped", ("b", "c"))
+    assert len(starts(tmp_path)) == 1
+
+
+def test_a_cancel_ends_the_driver_at_once(job: Job, watch: Watch, tmp_path: Path) -> None:
+    code = """
+    for number in (signal.SIGINT, signal.SIGTERM): signal.signal(number, signal.SIG_IGN)
+    (folder / "stopped").touch()
+    (folder / "cancelled").touch()
+    time.sleep(600)
+    """
+    with StopRequest() as stop:
+        assert supervise(job, watch, surroundings(tmp_path, code), stop).todo.end == "stopped"
+    assert psutil.Process().children() == []
 
 
 def test_a_refusal_is_an_error_for_the_user(job: Job, watch: Watch, tmp_path: Path) -> None:
@@ -214,13 +266,14 @@ def test_what_a_dead_driver_leaves_behind_is_ended(job: Job, watch: Watch, tmp_p
 SUPERVISOR = """
 import os, sys
 from pathlib import Path
+from orchestration.agenda import Decided, Todo
 from orchestration.job import Job
 from orchestration.processes import StopRequest
 from orchestration.supervise import Surroundings, Watch, supervise
 job = Job.model_validate_json(sys.argv[1])
 around = Surroundings(dict(os.environ), Path(job.store) / "log", [sys.executable, sys.argv[2]])
 with StopRequest() as stop:
-    supervise(job, Watch(lambda: list(job.trials), lambda: 0), around, stop)
+    supervise(job, Watch(lambda: Todo(tuple(job.trials), '', '', Decided()), lambda: 0), around, stop)
 """
 
 BY_KERNEL = "(folder / 'driver').write_text(str(os.getpid()))\ntime.sleep(600)"

@@ -97,7 +97,7 @@ def test_experiment_opens_on_training_curves_with_absolute_artifacts(projector: 
     experiment = connect(projector.tracking_uri).get_experiment_by_name(f"selfish/{store.store_id[:8]}")
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     assert experiment.tags["mlflow.experiment.primaryMetric.name"] == "curves/val_perplexity"
-    assert str(store.path) in experiment.tags["mlflow.note.content"]
+    assert store.place in experiment.tags["mlflow.note.content"]
     assert Path(experiment.artifact_location).is_absolute()
     assert experiment.experiment_id == projector.experiment_id
 

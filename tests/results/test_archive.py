@@ -69,11 +69,11 @@ def test_same_table_in_a_fresh_store(exported: Path, full: TrialStore, trials: l
 def test_second_import_changes_nothing(exported: Path, trials: list[Any], tmp_path: Path) -> None:
     fresh = TrialStore.open(tmp_path / "fresh")
     archive.import_archive(fresh, exported)
-    before = sorted(path.relative_to(fresh.path) for path in fresh.path.rglob("*"))
+    before = sorted(path.relative_to(Path(fresh.place)) for path in Path(fresh.place).rglob("*"))
     report = archive.import_archive(fresh, exported)
     assert (report.imported, report.sweeps) == ((), ())
     assert sorted(report.skipped) == sorted(trial.key for trial in trials)
-    assert sorted(path.relative_to(fresh.path) for path in fresh.path.rglob("*")) == before
+    assert sorted(path.relative_to(Path(fresh.place)) for path in Path(fresh.place).rglob("*")) == before
 
 
 def test_import_completes_what_is_there(exported: Path, trials: list[Any], tmp_path: Path, fill: Any) -> None:

@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+import torch
 
-from selfish_core.errors import InputError, ProblemsError
+from selfish_core.errors import InputError, ProblemsError, StoreError
 from selfish_core.records import Record
 from selfish_core.trainable import SparseRNNTrainable
-from selfish_core.trial_store import TrialStore
+from selfish_core.training.loop import Training
+from selfish_core.trial_store import Attempt, TrialStore
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -89,12 +92,104 @@ def test_with_a_store_recorded_epochs_come_back_first(tmp_path: Path) -> None:
     assert all(isinstance(record, Record) for record in trial.records())
 
 
+def test_a_canary_is_one_step_that_keeps_nothing(tmp_path: Path) -> None:
+    trainable = SparseRNNTrainable(setting(store=str(tmp_path / "store"), canary_steps=2))
+    found = trainable.step()
+    assert found["canary"]
+    assert found["done"]
+    assert found["architecture"] == "stacked_lstm"
+    assert 0 < found["peak_bytes"] < found["device_bytes"]
+    assert found["seconds_per_step"] > 0
+    trainable.cleanup()
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_canary_changes_no_bit_of_the_trial_after_it() -> None:
+    expected = science(SparseRNNTrainable(setting()))
+    trainable = SparseRNNTrainable(setting(canary_steps=3))
+    assert trainable.step()["key"] == expected[0]["key"]
+    trainable.reset_config(setting())
+    assert science(trainable) == expected
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), MemoryError),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), MemoryError),
+        (MemoryError(), MemoryError),
+        (KeyError("a bug"), KeyError),
+        (StoreError("the trial store fails"), StoreError),
+    ],
+)
+def test_whatever_a_trial_raises_the_next_one_in_its_actor_works(
+    raised: Exception, expected: type[Exception], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    undisturbed = science(SparseRNNTrainable(setting()))
+
+    def fail(*given: object) -> object:
+        raise raised
+
+    trainable = SparseRNNTrainable(setting(store=str(tmp_path / "store")))
+    trainable.step()
+    with monkeypatch.context() as patched:
+        patched.setattr(Training, "_step", fail)
+        with pytest.raises(expected) as found:
+            trainable.step()
+    assert ("[peak RSS " in str(found.value)) == (expected is MemoryError)
+    with pytest.raises(ValueError, match="nothing to go on with"):
+        trainable.step()
+    trainable.reset_config(setting(store=str(tmp_path / "store")))
+    assert science(trainable) == undisturbed
+
+
+def test_a_trial_that_cannot_be_sealed_does_not_keep_the_next_one_from_running(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(self: Attempt) -> None:
+        raise StoreError("the trial store fails")
+
+    trainable = SparseRNNTrainable(setting(store=str(tmp_path / "store")))
+    science(trainable)
+    monkeypatch.setattr(Attempt, "seal", fail)
+    trainable.reset_config(setting(trial={**TRIAL, "seed": 2}))
+    assert trainable.step()["epoch"] == 1
+
+
+def test_a_config_that_is_refused_leaves_the_actor_usable() -> None:
+    trainable = SparseRNNTrainable(setting())
+    with pytest.raises(InputError):
+        trainable.reset_config(setting(epochs=0))
+    trainable.reset_config(setting())
+    assert trainable.step()["epoch"] == 1
+
+
+def test_a_watched_trial_has_the_same_bits_and_its_watchdog_ends_with_it() -> None:
+    children = set(psutil.Process().children())
+    trainable = SparseRNNTrainable(setting(stall_timeout=200))
+    assert science(trainable) == science(SparseRNNTrainable(setting()))
+    assert len(set(psutil.Process().children()) - children) == 1
+    trainable.cleanup()
+    assert set(psutil.Process().children()) <= children
+
+
+def test_the_config_says_which_checkpoints_stay(tmp_path: Path) -> None:
+    trainable = SparseRNNTrainable(setting(store=str(tmp_path / "store"), keep_last=1, keep_best=False))
+    key = science(trainable)[0]["key"]
+    assert [ref.epoch for ref in TrialStore.open(tmp_path / "store").trial(key).checkpoints()] == [4]
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"epoch": 3}, "unknown key 'epoch'.*did you mean 'epochs'"),
         ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
         ({"epochs": True}, "epochs must be"),
+        ({"keep_last": 0}, "keep_last must be a whole number of at least 1, got 0"),
+        ({"keep_best": 1}, "keep_best must be true or false, got 1"),
+        ({"canary_steps": -1}, "canary_steps must be a whole number of at least 0, got -1"),
+        ({"stall_timeout": 0}, "stall_timeout must be a number of seconds above 0, or None, got 0"),
+        ({"stall_timeout": "60"}, "stall_timeout must be a number of seconds above 0, or None, got '60'"),
         ({"threads": 0}, "threads must be a whole number of at least 1, got 0"),
         ({"device": "tpu"}, "unknown device 'tpu': known are auto, cpu, cuda"),
         ({"trial": {**TRIAL, "sparsity": 1.0}}, "sparsity.level must be a number in"),

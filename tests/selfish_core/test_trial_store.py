@@ -74,7 +74,7 @@ def seen(trial: StoredTrial) -> list[tuple[int, int]]:
 
 
 def folder(store: TrialStore, *parts: str) -> Path:
-    return store.path.joinpath("trials", KEY, *parts)
+    return Path(store.place).joinpath("trials", KEY, *parts)
 
 
 def damage(path: Path) -> None:
@@ -91,20 +91,20 @@ def test_opening_again_keeps_the_id(tmp_path: Path) -> None:
     again = TrialStore.open(tmp_path / "a" / "store")
     other = TrialStore.open(tmp_path / "b")
     assert first.store_id == again.store_id != other.store_id
-    assert first.path == tmp_path / "a" / "store"
+    assert first.place == str(tmp_path / "a" / "store")
     assert (first.keys(), first.sweep_names(), first.problems()) == ([], [], [])
 
 
 def test_unknown_format_is_refused(store: TrialStore) -> None:
-    (store.path / "store.json").write_bytes(encode_json({"format": 2, "store_id": "x"}))
+    (Path(store.place) / "store.json").write_bytes(encode_json({"format": 2, "store_id": "x"}))
     with pytest.raises(StoreError, match="has format 2; this version of Selfish reads format 1"):
-        TrialStore.open(store.path)
+        TrialStore.open(store.place)
 
 
 def test_damaged_store_file_is_refused(store: TrialStore) -> None:
-    damage(store.path / "store.json")
+    damage(Path(store.place) / "store.json")
     with pytest.raises(CorruptFileError, match=r"store\.json"):
-        TrialStore.open(store.path)
+        TrialStore.open(store.place)
 
 
 def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -115,9 +115,9 @@ def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path: Path) ->
 
 
 def test_a_store_that_lost_its_store_file_is_refused(store: TrialStore, trial: StoredTrial) -> None:
-    (store.path / "store.json").unlink()
+    (Path(store.place) / "store.json").unlink()
     with pytest.raises(StoreError, match="holds trials"):
-        TrialStore.open(store.path)
+        TrialStore.open(store.place)
 
 
 def test_the_store_is_torch_free() -> None:
@@ -151,7 +151,7 @@ def test_put_replaces_a_damaged_config(store: TrialStore, trial: StoredTrial) ->
 
 
 def test_config_of_another_trial_is_refused(store: TrialStore, trial: StoredTrial) -> None:
-    shutil.copytree(folder(store), store.path / "trials" / "other")
+    shutil.copytree(folder(store), Path(store.place) / "trials" / "other")
     with pytest.raises(CorruptFileError, match=f"belongs to trial '{KEY}'"):
         store.trial("other").config()
 
@@ -165,10 +165,10 @@ def test_bad_keys_and_sweep_names_are_refused(store: TrialStore, name: str) -> N
 
 def test_strangers_in_the_folder_are_passed_over(store: TrialStore, trial: StoredTrial, tmp_path: Path) -> None:
     train(trial.claim(None, "first"), range(1, 3))
-    (store.path / "trials" / ".DS_Store").write_bytes(b"")
-    (store.path / "trials" / "notes.txt").write_bytes(b"")
-    (store.path / "trials" / "empty").mkdir()
-    (store.path / "trials" / "link").symlink_to(tmp_path)
+    (Path(store.place) / "trials" / ".DS_Store").write_bytes(b"")
+    (Path(store.place) / "trials" / "notes.txt").write_bytes(b"")
+    (Path(store.place) / "trials" / "empty").mkdir()
+    (Path(store.place) / "trials" / "link").symlink_to(tmp_path)
     folder(store, "attempts", "seven").mkdir()
     folder(store, "attempts", "01").mkdir()
     folder(store, "attempts", "1", "records", "epoch-1.json").write_bytes(b"")
@@ -176,7 +176,9 @@ def test_strangers_in_the_folder_are_passed_over(store: TrialStore, trial: Store
     folder(store, "attempts", "1", "checkpoints", "epoch-00003.bak").mkdir()
     assert store.keys() == [KEY]
     assert seen(trial) == [(1, 1), (1, 2)]
-    assert store.problems() == [f"{store.path}/trials/{name}/trial.json: is missing" for name in ("empty", "notes.txt")]
+    assert store.problems() == [
+        f"{Path(store.place)}/trials/{name}/trial.json: is missing" for name in ("empty", "notes.txt")
+    ]
 
 
 # Attempts and chains
@@ -324,8 +326,8 @@ def test_a_damaged_checkpoint_is_refused(store: TrialStore, trial: StoredTrial, 
     data = path.read_bytes()
     path.unlink()
     if fault == "link":
-        (store.path / "elsewhere").write_bytes(data)
-        path.symlink_to(store.path / "elsewhere")
+        (Path(store.place) / "elsewhere").write_bytes(data)
+        path.symlink_to(Path(store.place) / "elsewhere")
     elif fault != "remove":
         changed = {"damage": bytes([data[0] ^ 1]) + data[1:], "cut": data[:-1], "grow": data + b"\0"}[fault]
         path.write_bytes(changed)
@@ -365,12 +367,12 @@ def test_removing_any_one_file_shows(store: TrialStore, trial: StoredTrial) -> N
     last.seal()
     store.sweep("s").save_spec(b"a: 1")
     assert store.problems() == []
-    names = [path.relative_to(store.path) for path in store.path.rglob("*") if path.is_file()]
+    names = [path.relative_to(Path(store.place)) for path in Path(store.place).rglob("*") if path.is_file()]
     names = [name for name in names if name.name not in ("store.lock", "store.json", "spec-0001.json")]
     assert len(names) == 2 + 1 + 1 + 3 + 1 + 5 * 3
     for name in names:
-        copy = store.path.parent / "copy"
-        shutil.copytree(store.path, copy)
+        copy = Path(store.place).parent / "copy"
+        shutil.copytree(Path(store.place), copy)
         (copy / name).unlink()
         assert TrialStore.open(copy).problems() != [], name
         shutil.rmtree(copy)
@@ -468,13 +470,13 @@ def test_seal_keeps_every_record_in_one_file(store: TrialStore, trial: StoredTri
     train(attempt, range(1, 4), value=float("nan"))
     before = [record.to_json() for record in trial.records()]
     singles = folder(store, "attempts", "1", "records")
-    shutil.copytree(singles, store.path / "copy")
+    shutil.copytree(singles, Path(store.place) / "copy")
     attempt.seal()
     assert not singles.exists()
     if is_crashed:
-        shutil.copytree(store.path / "copy", singles)
+        shutil.copytree(Path(store.place) / "copy", singles)
         (singles / "epoch-00002.json").unlink()
-    shutil.rmtree(store.path / "copy")
+    shutil.rmtree(Path(store.place) / "copy")
     assert [record.to_json() for record in trial.records()] == before
     assert trial.problems() == []
     attempt.seal()
@@ -502,12 +504,12 @@ def test_seal_of_damaged_records_removes_nothing(store: TrialStore, trial: Store
 def test_a_damaged_sealed_file_falls_back_to_what_singles_are_left(store: TrialStore, trial: StoredTrial) -> None:
     attempt = trial.claim(None, "1")
     train(attempt, range(1, 4))
-    shutil.copytree(folder(store, "attempts", "1", "records"), store.path / "copy")
+    shutil.copytree(folder(store, "attempts", "1", "records"), Path(store.place) / "copy")
     attempt.seal()
     sealed = folder(store, "attempts", "1", "records.sealed.json")
     damage(sealed)
     assert trial.answered_epochs() == 0
-    shutil.copytree(store.path / "copy", folder(store, "attempts", "1", "records"))
+    shutil.copytree(Path(store.place) / "copy", folder(store, "attempts", "1", "records"))
     assert trial.answered_epochs() == 3
     assert any(str(sealed) in line for line in trial.problems())
 
@@ -575,7 +577,7 @@ def test_what_dead_processes_left_is_gone_at_the_next_start(store: TrialStore, t
     def die_at(act: Callable[[TrialStore], object], calls: SystemCalls) -> None:
         child = os.fork()
         if child == 0:
-            act(TrialStore.open_in(LocalStorage(store.path, calls)))
+            act(TrialStore.open_in(LocalStorage(Path(store.place), calls)))
             os._exit(1)
         assert os.waitpid(child, 0)[1] == 0
 
@@ -584,27 +586,27 @@ def test_what_dead_processes_left_is_gone_at_the_next_start(store: TrialStore, t
     for act in (
         lambda dying: dying.sweep("one").save_spec(b"a: 1"),
         lambda dying: dying.sweep("one").decide("x", {}),
-        lambda dying: dying.sweep("one").request("x"),
+        lambda dying: dying.sweep("one").request("stop"),
         lambda dying: dying.trial(KEY).claim(None, "x"),
         lambda dying: dying.put({}, "other"),
         lambda _: first.write_checkpoint(1, b"", {}),
         lambda _: first.write_record(make_record(1, 1, is_provisional=True)),
     ):
         die_at(act, Dying())
-    (store.path / "store.json").rename(store.path / "kept")
-    shutil.move(store.path / "trials", store.path.parent / "trials")
-    shutil.move(store.path / "sweeps", store.path.parent / "sweeps")
-    (store.path / "kept").rename(store.path.parent / "store.json")
+    (Path(store.place) / "store.json").rename(Path(store.place) / "kept")
+    shutil.move(Path(store.place) / "trials", Path(store.place).parent / "trials")
+    shutil.move(Path(store.place) / "sweeps", Path(store.place).parent / "sweeps")
+    (Path(store.place) / "kept").rename(Path(store.place).parent / "store.json")
     die_at(lambda _: None, Dying())
     for name in ("trials", "sweeps", "store.json"):
-        shutil.move(store.path.parent / name, store.path / name)
-    assert len(list(store.path.rglob(".tmp-*"))) == 8
+        shutil.move(Path(store.place).parent / name, Path(store.place) / name)
+    assert len(list(Path(store.place).rglob(".tmp-*"))) == 8
 
-    again = TrialStore.open_in(LocalStorage(store.path, Unsynced()))
+    again = TrialStore.open_in(LocalStorage(Path(store.place), Unsynced()))
     with again.sweep("one").owned():
         again.put({}, "other").claim(None, "1")
         again.trial(KEY).claim(None, "2")
-    assert list(store.path.rglob(".*")) == []
+    assert list(Path(store.place).rglob(".*")) == []
 
 
 # Fencing
@@ -724,7 +726,7 @@ def test_spec_versions(store: TrialStore) -> None:
     assert sweep.specs() == []
     assert [sweep.save_spec(text) for text in (b"a: 1\n", b"a: 1\n", b"a: 2\n", b"a: 1\n")] == [1, 1, 2, 3]
     assert sweep.specs() == [(1, b"a: 1\n"), (2, b"a: 2\n"), (3, b"a: 1\n")]
-    assert (store.path / "sweeps" / "one" / "spec-0002.yaml").read_bytes() == b"a: 2\n"
+    assert (Path(store.place) / "sweeps" / "one" / "spec-0002.yaml").read_bytes() == b"a: 2\n"
     assert store.sweep_names() == ["one"]
 
 
@@ -732,7 +734,7 @@ def test_spec_versions(store: TrialStore) -> None:
 def test_a_damaged_spec_is_passed_over_and_reported(store: TrialStore, leaf: str) -> None:
     sweep = store.sweep("one")
     sweep.save_spec(b"a: 1\n")
-    damage(store.path / "sweeps" / "one" / leaf)
+    damage(Path(store.place) / "sweeps" / "one" / leaf)
     assert sweep.specs() == []
     assert len(store.problems()) == 1
     assert sweep.save_spec(b"a: 1\n") == 2
@@ -741,22 +743,10 @@ def test_a_damaged_spec_is_passed_over_and_reported(store: TrialStore, leaf: str
 def test_a_spec_whose_commit_is_absent_does_not_count(store: TrialStore) -> None:
     sweep = store.sweep("one")
     sweep.save_spec(b"a: 1\n")
-    (store.path / "sweeps" / "one" / "spec-0001.json").unlink()
+    (Path(store.place) / "sweeps" / "one" / "spec-0001.json").unlink()
     assert sweep.specs() == []
     assert store.problems() == []
     assert sweep.save_spec(b"a: 2\n") == 2
-
-
-def test_requests(store: TrialStore) -> None:
-    sweep = store.sweep("one")
-    sweep.clear_requests()
-    sweep.request("stop")
-    sweep.request("pause")
-    assert sweep.requests() == ["stop", "pause"]
-    sweep.clear_requests()
-    assert sweep.requests() == []
-    with pytest.raises(InputError):
-        sweep.request("../stop")
 
 
 def test_decisions_keep_their_order(store: TrialStore) -> None:
@@ -764,7 +754,7 @@ def test_decisions_keep_their_order(store: TrialStore) -> None:
     assert [sweep.decide("stopped", {"key": str(n)}) for n in range(12)] == list(range(1, 13))
     assert [decision.body["key"] for decision in sweep.decisions()] == [str(n) for n in range(12)]
     assert sweep.decisions()[0].kind == "stopped"
-    damage(store.path / "sweeps" / "one" / "decisions" / "000003.json")
+    damage(Path(store.place) / "sweeps" / "one" / "decisions" / "000003.json")
     assert len(sweep.decisions()) == 11
     assert len(sweep.problems()) == 1
 
@@ -774,9 +764,9 @@ def test_one_owner_at_a_time(store: TrialStore) -> None:
         with store.sweep("two").owned():
             pass
         expected = rf"^sweep 'one' is owned by pid {os.getpid()} on host \S+ since \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"
-        with pytest.raises(OwnedElsewhereError, match=expected), TrialStore.open(store.path).sweep("one").owned():
+        with pytest.raises(OwnedElsewhereError, match=expected), TrialStore.open(store.place).sweep("one").owned():
             pass
-        (store.path / "sweeps" / "one" / "owner.json").write_bytes(b"garbage")
+        (Path(store.place) / "sweeps" / "one" / "owner.json").write_bytes(b"garbage")
         with pytest.raises(OwnedElsewhereError, match="owned by another process"), store.sweep("one").owned():
             pass
     with pytest.raises(ZeroDivisionError), store.sweep("one").owned():
@@ -821,4 +811,4 @@ def test_a_store_that_cannot_be_written_can_be_read(
 ) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
     monkeypatch.setattr(LocalStorage, "lock", lambda *_: pytest.fail("a lock was taken"))
-    assert TrialStore.open(store.path).store_id == store.store_id
+    assert TrialStore.open(store.place).store_id == store.store_id

@@ -17,6 +17,8 @@ from selfish_core.errors import InputError
 from selfish_core.records import METRIC_NAMES
 from selfish_core.resolve import SECTION_CLASSES, field_paths
 from sweeps import spec
+from sweeps.expand import expand
+from sweeps.sections import EarlyStoppingPart, Execution, Keep, SearchPart
 
 FULL = """\
 name: full
@@ -187,3 +189,67 @@ def test_the_schema_refuses_what_the_reader_refuses(change: dict[str, Any], tmp_
     validator = jsonschema.Draft202012Validator(spec.json_schema())
     assert validator.is_valid({"name": "x", "epochs": 1, "seeds": [1]})
     assert not validator.is_valid(data)
+
+
+def test_sections_that_no_key_knows_have_defaults(read: Callable[[str], spec.Spec]) -> None:
+    sweep = read("")
+    assert (sweep.search, sweep.space, sweep.early_stopping) == (None, None, None)
+    assert sweep.execution == Execution(stall_timeout_seconds=600, canary_steps=3, max_failed_fraction=0.5)
+    assert sweep.keep == Keep(last=2, best_of_trial=True, finished="all")
+    assert sweep.resources.pack == "none"
+
+
+SECTIONS = """\
+axes: [{grid: {method: [set], sparsity: [0.5], optimizer.learning_rate: {low: 1, high: 2}}}]
+resources: {gpu: 0.25, pack: auto}
+execution: {stall_timeout_seconds: 60, canary_steps: 5, max_failed_fraction: 0.1}
+keep: {last: 1, best_of_trial: true, finished: best_of_sweep}
+search: {sampler: gp, num_trials: 7, metric: val_loss_nats, seed: 3, num_at_once: 2}
+early_stopping: {rule: median, grace_epochs: 1, max_epochs: 3, min_groups: 5}
+"""
+
+
+def test_sections_that_no_key_knows(read: Callable[[str], spec.Spec], tmp_path: Path) -> None:
+    sweep = read(SECTIONS)
+    assert sweep.execution == Execution(stall_timeout_seconds=60, canary_steps=5, max_failed_fraction=0.1)
+    assert sweep.keep == Keep(last=1, best_of_trial=True, finished="best_of_sweep")
+    assert sweep.search == SearchPart(sampler="gp", num_trials=7, metric="val_loss_nats", seed=3, num_at_once=2)
+    assert sweep.early_stopping == EarlyStoppingPart(rule="median", grace_epochs=1, max_epochs=3, min_groups=5)
+    assert sweep.resources == spec.Resources(gpu=0.25, pack="auto")
+    assert _validates(sweep.text.decode(), tmp_path)
+
+
+def test_sections_that_no_key_knows_change_no_key(read: Callable[[str], spec.Spec]) -> None:
+    axes = "axes: [{grid: {method: [set], sparsity: [0.5]}}]\n"
+    more = [line for line in SECTIONS.splitlines() if not line.startswith(("axes", "search"))]
+    plain, dressed = expand(read(axes)), expand(read(axes + "\n".join(more)))
+    assert [trial.key for trial in plain] == [trial.key for trial in dressed]
+
+
+def test_what_a_search_minimises_is_recorded() -> None:
+    assert {"val_perplexity", "val_loss_nats"} <= METRIC_NAMES
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"resources": {"pack": "some"}},
+        {"execution": {"canary_steps": -1}},
+        {"execution": {"stall_timeout": 3}},
+        {"keep": {"last": 0}},
+        {"keep": {"finished": "some"}},
+        {"search": {}},
+        {"search": {"num_trials": 0}},
+        {"search": {"num_trials": 1, "sampler": "cmaes"}},
+        {"search": {"num_trials": 1, "metric": "test_perplexity"}},
+        {"early_stopping": {"rule": "hyperband"}},
+        {"axes": [{"grid": {"sparsity": {"low": 0.5}}}]},
+        {"axes": [{"grid": {"sparsity": {"low": 0.5, "high": 1.5}}}]},
+        {"axes": [{"grid": {"sparsity": {"low": 0.5, "high": 0.8, "stp": 0.1}}}]},
+        {"axes": [{"grid": {"sparsity": {"choices": []}}}]},
+        {"axes": [{"zip": {"sparsity": {"low": 0.5, "high": 0.8}}}]},
+    ],
+)
+def test_the_schema_refuses_what_the_reader_of_sections_refuses(change: dict[str, Any]) -> None:
+    data = {"name": "x", "epochs": 1, "seeds": [1], **change}
+    assert not jsonschema.Draft202012Validator(spec.json_schema()).is_valid(data)

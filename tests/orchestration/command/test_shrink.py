@@ -41,7 +41,7 @@ def train(store: TrialStore, config: TrialConfig, corpus: Corpus, epochs: int = 
 def call(store: TrialStore, *arguments: str) -> Any:
     app = typer.Typer()
     app.command()(shrink)
-    done = CliRunner().invoke(app, [*arguments, "--store", str(store.path)])
+    done = CliRunner().invoke(app, [*arguments, "--store", store.place])
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return done
@@ -81,7 +81,7 @@ def test_it_says_so_where_the_best_checkpoint_is_gone(
     stored = train(store, config, tiny_corpus)
     best = [record.epoch for record in stored.records() if "test_perplexity" in record.metrics][-1]
     assert best < EPOCHS
-    (store.path / f"trials/{config.key()}/attempts/1/checkpoints/epoch-{best:05d}/manifest.json").unlink()
+    (Path(store.place) / f"trials/{config.key()}/attempts/1/checkpoints/epoch-{best:05d}/manifest.json").unlink()
     done = call(store, config.key(), "--out", str(tmp_path / "small"))
     assert f"note: the checkpoint of the best epoch, {best}, is gone: this is epoch {EPOCHS}\n" in done.stderr
 

@@ -17,7 +17,7 @@ from selfish_core.errors import CorruptFileError, FencedError, NondeterminismErr
 from selfish_core.records import Record
 from selfish_core.training import session as session_module
 from selfish_core.training.loop import Training
-from selfish_core.training.session import DiskPatience, TrialSession
+from selfish_core.training.session import DiskPatience, Retention, TrialSession
 from selfish_core.trial_store import StoredTrial, TrialStore
 
 EPOCHS = 6
@@ -197,6 +197,56 @@ def test_a_full_disk_is_waited_for_and_then_told(
     expected = run_to_end(TrialSession(config, epochs=EPOCHS, corpus=tiny_corpus))
     run_to_end(TrialSession(config, epochs=EPOCHS, corpus=tiny_corpus, stored=trial))
     assert science(trial.records()) == science(expected)
+
+
+def test_waiting_for_space_is_no_stall(
+    tiny_trial, tiny_corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from selfish_core.store.attempt import Attempt
+
+    config, beats = tiny_trial(), []
+    trial, patience = stored_trial(tmp_path, config), DiskPatience(timeout_seconds=0.01, poll_seconds=0.001)
+    session = TrialSession(
+        config, epochs=EPOCHS, corpus=tiny_corpus, stored=trial, patience=patience, beat=lambda: beats.append("beat")
+    )
+    session.step()
+    beats.clear()
+
+    def full(self: Attempt, *args: object) -> object:
+        beats.append("full")
+        raise StorageFullError("no space left on /store")
+
+    monkeypatch.setattr(Attempt, "write_checkpoint", full)
+    with pytest.raises(StorageFullError):
+        session.step()
+    waiting = beats[beats.index("full") :]
+    assert waiting == ["full", "beat"] * (len(waiting) // 2) + ["full"]
+    assert len(waiting) > 3
+
+
+@pytest.mark.parametrize(
+    ("retention", "kept"),
+    [(Retention(), [6, 5, 3]), (Retention(1), [6, 3]), (Retention(3, False), [6, 5, 4]), (Retention(1, False), [6])],
+)
+def test_the_last_checkpoints_stay_and_the_best_one(
+    retention: Retention,
+    kept: list[int],
+    tiny_trial,
+    tiny_corpus: Corpus,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain = Training.run_epoch
+
+    def run_epoch(self: Training) -> object:
+        result = plain(self)
+        self.progress.best_epoch = min(3, self.progress.epoch)
+        return result
+
+    monkeypatch.setattr(Training, "run_epoch", run_epoch)
+    trial = stored_trial(tmp_path, tiny_trial())
+    run_to_end(TrialSession(tiny_trial(), epochs=EPOCHS, corpus=tiny_corpus, stored=trial, retention=retention))
+    assert [ref.epoch for ref in trial.checkpoints()] == kept
 
 
 @pytest.mark.parametrize("where", ["loss", "gradient", "validation"])

@@ -1,0 +1,60 @@
+"""The cluster lane: sweeps on Ray nodes with addresses of their own, submitted from outside.
+
+Trials are stored on an S3 server and shown by MLflow on PostgreSQL, both on the machine that the nodes call gateway.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import postgres
+from support.clusters import Cluster, Place
+from support.loopback import LoopbackMachines
+from support.machines import Machines, machines_in
+from support.namespaces import NamespaceMachines, namespaces_are_permitted
+from support.ray_nodes import Nodes
+from support.s3 import S3Server
+
+
+def pytest_report_header() -> str:
+    """Say how the nodes come to their addresses."""
+    kind = NamespaceMachines.kind if namespaces_are_permitted() else LoopbackMachines.kind
+    return f"cluster: Ray nodes on {kind}"
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> Iterator[Machines]:
+    with machines_in(tmp_path / "nodes") as machines:
+        yield machines
+
+
+@pytest.fixture
+def s3(machines: Machines) -> Iterator[S3Server]:
+    with contextlib.closing(S3Server(machines.gateway)) as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A new bucket, to which the environment of this process leads too."""
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{s3.make_bucket()}/selfish"
+
+
+@pytest.fixture
+def tracking_uri(machines: Machines) -> Iterator[str]:
+    with postgres.running(machines.gateway) as server:
+        yield server.create_database("mlflow")
+
+
+@pytest.fixture
+def cluster(machines: Machines, s3: S3Server, bucket: str, tracking_uri: str, tmp_path: Path) -> Iterator[Cluster]:
+    """Three nodes, and somebody outside with the token."""
+    home = tmp_path / "home"
+    home.mkdir()
+    with Nodes(machines, num_workers=2, environment=s3.environment) as nodes:
+        yield Cluster(nodes, Place(home, bucket, tracking_uri, nodes.environment), s3)

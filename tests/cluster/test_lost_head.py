@@ -1,0 +1,68 @@
+"""A sweep on a Ray of its own loses the head's process, and ends as one that nobody disturbed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import psutil
+import pytest
+from support.clusters import Place
+from support.ray_nodes import wait_until
+
+from selfish_core.trial_store import TrialStore
+
+pytestmark = pytest.mark.cluster
+
+EPOCHS = 8
+SPEC = f"""\
+name: headless
+base:
+  corpus: {{name: synthetic, train_fraction: 0.3}}
+  architecture: {{name: stacked_lstm, num_layers: 1, hidden_size: 16, embedding_size: 16}}
+  sparsity: {{level: 0.5}}
+  optimizer: {{learning_rate: 5.0}}
+  training: {{batch_size: 10, bptt_length: 20, eval_batch_size: 10}}
+epochs: {EPOCHS}
+axes:
+  - grid: {{method: [selfish, static]}}
+seeds: [1, 2]
+"""
+
+
+def test_the_head_of_an_embedded_cluster_is_lost(tmp_path: Path) -> None:
+    undisturbed, place = (make_place(tmp_path / name) for name in ("undisturbed", "place"))
+    undisturbed.call("train", "headless.yaml", "--device", "cpu")
+
+    run = place.start("run", "headless.yaml")
+    wait_until(lambda: num_recorded(place) >= 2, 120)
+    heads = [process for process in psutil.Process(run.pid).children(recursive=True) if is_head(process)]
+    assert len(heads) == 1
+    heads[0].kill()
+    table, told = run.communicate(timeout=240)
+    assert run.returncode == 0, told
+    assert re.search(r"the driver died; starting it again \(\d of 3\)", told)
+
+    assert table == undisturbed.call("table", "headless.yaml")
+    assert place.science() == undisturbed.science()
+    store = TrialStore.open(place.store)
+    trials = [store.trial(key) for key in sorted(store.keys())]
+    assert [trial.key for trial in trials for epoch in range(1, EPOCHS + 1) if trial.superseded(epoch)] == []
+    assert store.problems() == []
+
+
+def make_place(folder: Path) -> Place:
+    folder.mkdir()
+    (folder / "headless.yaml").write_text(SPEC)
+    return Place.make(folder)
+
+
+def num_recorded(place: Place) -> int:
+    return len(list(Path(place.store).glob("trials/*/attempts/*/records/*.json")))
+
+
+def is_head(process: psutil.Process) -> bool:
+    try:
+        return "gcs_server" in process.name()
+    except psutil.Error:
+        return False
