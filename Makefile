@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check format clean
+.PHONY: help install demo test test-cluster test-all check format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,9 +22,12 @@ demo: $(INSTALLED)  ## run the quickstart sweep and print its table
 	$(BIN)/selfish run quickstart
 
 test: $(INSTALLED)  ## run the tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not cluster"
 
-test-all: $(INSTALLED)  ## run the tests, the slow ones too
+test-cluster: $(INSTALLED)  ## run the tests that start clusters of several nodes (as root: network namespaces)
+	$(BIN)/python -m pytest -m cluster
+
+test-all: $(INSTALLED)  ## run all tests, the slow ones and the clusters too
 	$(BIN)/python -m pytest
 
 check: $(INSTALLED)  ## check style, types and the import contract

@@ -19,7 +19,8 @@ import requests
 from orchestration import cluster, processes
 from orchestration.jobs_api import TOKEN_PATH, JobsApi, read_token
 from orchestration.processes import StopRequest
-from orchestration.stack import KEEPER_FILE, STACK_FILE, Plan, Stack, describe_keeper, folder, log_file, record
+from orchestration.stack import Plan, Stack
+from orchestration.stack_files import KEEPER_FILE, STACK_FILE, describe_keeper, end_remains, folder, log_file, record
 from orchestration.terminal import say
 from selfish_core.errors import SelfishError
 
@@ -99,8 +100,8 @@ def keep(plan: Plan, stop: StopRequest) -> None:
     """
     storage = folder()
     with storage.lock("keeper.lock"), contextlib.ExitStack() as endings:
+        end_remains(storage)
         endings.callback(storage.delete, KEEPER_FILE)
-        storage.delete(STACK_FILE)
         record(storage, KEEPER_FILE, describe_keeper())
         scratch = endings.enter_context(cluster.scratch())
         endings.callback(processes.end_descendants)

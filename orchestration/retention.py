@@ -77,7 +77,7 @@ class _Seen:
         records = trial.records()
         return cls(
             perplexities=tuple(record.metrics.get("val_perplexity", math.inf) for record in records),
-            tested=tuple(record.epoch for record in records if "test_perplexity" in record.metrics),
+            tested=tuple(one.epoch for one in records if one.outcome == "trained" and "test_perplexity" in one.metrics),
             is_diverged=bool(records) and records[-1].outcome == "diverged",
             on_chain=tuple(trial.checkpoints()),
         )

@@ -4,38 +4,42 @@ up ──starts──▶ keeper (`orchestration.keeper`), in a session of its ow
                ├── ray start --head --block     and all of Ray below it
                └── mlflow server                where MLflow is kept in a SQLite database
 
-There is one stack for each user. Two files say what is up: `keeper.json` which process keeps it, by id and start time,
-and `stack.json` how to use it, from when it can be used. The keeper ends what is below it, by process id, and no other.
+There is one stack for each user. The keeper ends what is below it, by process id, and no other; what a keeper leaves
+that is killed is known by a mark in its environment, which all below it inherit.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import socket
+import secrets
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import psutil
 from pydantic import BaseModel, ConfigDict
 
-from orchestration.settings import LOOPBACK, user_folder
+from orchestration.settings import LOOPBACK
+from orchestration.stack_files import (
+    MARK,
+    STACK_FILE,
+    end_remains,
+    find_keeper,
+    folder,
+    is_alive,
+    is_there,
+    log_file,
+    read,
+)
 from selfish_core.errors import SelfishError
 from selfish_core.files import LocalStorage
-from selfish_core.storage import decode_json, encode_json
 
 KEEPER = (sys.executable, "-P", "-m", "orchestration.keeper")
-KEEPER_FILE, STACK_FILE = "keeper.json", "stack.json"
-LOGS = "logs"
 START_SECONDS = 120.0
 END_SECONDS = 70.0
 POLL_SECONDS = 0.2
-CLOCK_SECONDS = 5.0
-"""By how much a process's start time may seem to change when the system's clock is corrected."""
-
 ONLY_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Ray then takes 127.0.0.1 for the node's address, and all its processes listen there only; who joins needs it too."""
 
@@ -126,22 +130,17 @@ def make_plan(*, cpus: int, gpus: int, host: str, port: int, mlflow_port: int | 
     return Plan(cpus=cpus, gpus=gpus, host=host, tracking_uri=tracking_uri, mlflow=words, **ports)
 
 
-def folder() -> LocalStorage:
-    """Open the folder that holds the stack's files and logs."""
-    return LocalStorage(user_folder() / "stack")
-
-
 def running() -> Stack | None:
     """Return the stack that is up and can be used, if there is one.
 
     Raises:
         SelfishError: when it is up on another machine that has the same home folder.
     """
-    if not (user_folder() / "stack" / STACK_FILE).exists():
+    if not is_there():
         return None
     storage = folder()
     with contextlib.suppress(FileNotFoundError):
-        return Stack.model_validate(_read(storage, STACK_FILE)) if find_keeper(storage) else None
+        return Stack.model_validate(read(storage, STACK_FILE)) if find_keeper(storage) else None
     return None
 
 
@@ -156,17 +155,18 @@ def up(plan: Plan) -> tuple[Stack, bool]:
     from orchestration.ui import SERVER_ENVIRONMENT
 
     storage = folder()
-    with log_file(storage, "keeper").open("wb") as log:
+    with log_file(storage, "keeper").open("ab") as log:
+        before = log.tell()
         process = subprocess.Popen(
             [*KEEPER, plan.model_dump_json()],
-            env={**os.environ, **SERVER_ENVIRONMENT},
+            env={**os.environ, **SERVER_ENVIRONMENT, MARK: secrets.token_hex(16)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
     try:
-        stack = _wait_until_up(process, storage)
+        stack = _wait_until_up(process, storage, before)
     except BaseException:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -184,56 +184,18 @@ def down() -> bool:
     storage = folder()
     keeper = find_keeper(storage)
     if keeper is None:
-        return False
+        return end_remains(storage) > 0
     deadline = time.monotonic() + END_SECONDS
     with contextlib.suppress(psutil.NoSuchProcess):
         keeper.terminate()
-    while _is_alive(keeper):
+    while is_alive(keeper):
         if time.monotonic() > deadline:
             raise SelfishError(f"the stack has not ended within {END_SECONDS:g} s: see {log_file(storage, 'keeper')}")
         time.sleep(POLL_SECONDS)
     return True
 
 
-def find_keeper(storage: LocalStorage) -> psutil.Process | None:
-    """Return the process that keeps the stack, if it lives.
-
-    Raises:
-        SelfishError: when it is one of another machine.
-    """
-    try:
-        told = _read(storage, KEEPER_FILE)
-    except FileNotFoundError:
-        return None
-    if told["host"] != socket.gethostname():
-        where = storage.where(KEEPER_FILE)
-        raise SelfishError(f"the stack is up on machine {told['host']}, as {where} says: use it or end it there")
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(told["pid"])
-        is_it = abs(process.create_time() - told["started"]) < CLOCK_SECONDS
-        return process if is_it and _is_alive(process) else None
-    return None
-
-
-def describe_keeper() -> dict[str, Any]:
-    """Return what `keeper.json` says of this process."""
-    return {"pid": os.getpid(), "started": psutil.Process().create_time(), "host": socket.gethostname()}
-
-
-def record(storage: LocalStorage, name: str, content: dict[str, Any]) -> None:
-    """Write one of the stack's files anew; only the keeper does so."""
-    storage.delete(name)
-    storage.create(name, encode_json(content))
-
-
-def log_file(storage: LocalStorage, name: str) -> Path:
-    """Return a log's file, in a folder that is there."""
-    path = storage.root / LOGS / f"{name}.log"
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    return path
-
-
-def _wait_until_up(process: subprocess.Popen[bytes], storage: LocalStorage) -> Stack:
+def _wait_until_up(process: subprocess.Popen[bytes], storage: LocalStorage, before: int) -> Stack:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if (stack := running()) is not None:
@@ -242,16 +204,6 @@ def _wait_until_up(process: subprocess.Popen[bytes], storage: LocalStorage) -> S
             break
         time.sleep(POLL_SECONDS)
     log = log_file(storage, "keeper")
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    lines = [line for line in log.read_bytes()[before:].decode(errors="replace").splitlines() if line.strip()]
     told = lines[-1][:300] if lines else f"it is not ready after {START_SECONDS:g} s"
     raise SelfishError(f"the local stack did not come up: {told}; logs: {log.parent}")
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    return False
-
-
-def _read(storage: LocalStorage, name: str) -> dict[str, Any]:
-    return decode_json(storage.read(name), storage.where(name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import resource
+import textwrap
 import traceback
 from collections.abc import Collection
 
@@ -33,11 +34,11 @@ def retold(error: BaseException) -> MemoryError:
     """Say what an error says, and the peaks, without a reference to what the error's frames hold.
 
     Args:
-        error: for which `is_out_of_memory` holds; its traceback becomes a note.
+        error: for which `is_out_of_memory` holds; its traceback becomes a note, indented so that it does not pass for the end.
     """
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
     told = MemoryError(f"{first[:_MAX_TOLD]} [{peaks()}]")
-    told.add_note("".join(traceback.format_exception(error)))
+    told.add_note(textwrap.indent("".join(traceback.format_exception(error)), "  | "))
     return told
 
 

@@ -52,9 +52,11 @@ def tracking_uri(machines: Machines) -> Iterator[str]:
 
 
 @pytest.fixture
-def cluster(machines: Machines, s3: S3Server, bucket: str, tracking_uri: str, tmp_path: Path) -> Iterator[Cluster]:
-    """Three nodes, and somebody outside with the token."""
+def cluster(
+    machines: Machines, s3: S3Server, bucket: str, tracking_uri: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Cluster]:
+    """A head and two workers, or as many as a test asks for, and somebody outside with the token."""
     home = tmp_path / "home"
     home.mkdir()
-    with Nodes(machines, num_workers=2, environment=s3.environment) as nodes:
+    with Nodes(machines, num_workers=getattr(request, "param", 2), environment=s3.environment) as nodes:
         yield Cluster(nodes, Place(home, bucket, tracking_uri, nodes.environment), s3)

@@ -63,7 +63,7 @@ def states(folder: Path, spec: Path) -> list[str]:
 def ours(job: str) -> list[str]:
     """Command lines of the processes of a job's Ray."""
     lines = (" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"]))
-    return [line for line in lines if f"/tmp/selfish-job-{job}" in line]
+    return [line for line in lines if f"/tmp/selfish-slurm-{job}" in line]
 
 
 def ray_logs(slurm: Slurm, job: str) -> list[str]:
@@ -77,7 +77,7 @@ def is_over(slurm: Slurm, job: str) -> bool:
 
 def assert_nothing_is_left(slurm: Slurm, folder: Path, job: str) -> None:
     slurm.wait_until(lambda: not ours(job), 30, "the end of every Ray process of the job")
-    assert not Path(f"/tmp/selfish-job-{job}").exists()
+    assert not Path(f"/tmp/selfish-slurm-{job}").exists()
     assert list((folder / "shared").iterdir()) == []
 
 
@@ -89,10 +89,11 @@ def test_the_template_has_no_fault_that_shellcheck_knows() -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.timeout(600)
 def test_a_sweep_is_answered_on_two_nodes_and_nothing_is_left_behind(slurm: Slurm, tmp_path: Path) -> None:
     spec = write_spec(tmp_path, epochs=1)
     job = submit(slurm, tmp_path, spec)
-    slurm.wait_until(lambda: is_over(slurm, job), 150, "the end of the job")
+    slurm.wait_until(lambda: is_over(slurm, job), 240, "the end of the job")
     log = (slurm.folder / "job.log").read_text(encoding="utf-8")
     assert slurm.state(job) == "COMPLETED", log
     assert states(tmp_path, spec) == ["answered", "answered"]
@@ -101,15 +102,16 @@ def test_a_sweep_is_answered_on_two_nodes_and_nothing_is_left_behind(slurm: Slur
 
 
 @pytest.mark.ray
+@pytest.mark.timeout(600)
 def test_a_sweep_goes_on_after_the_time_limit_sent_its_job_back_to_the_queue(slurm: Slurm, tmp_path: Path) -> None:
     spec = write_spec(tmp_path, epochs=12)
     job = submit(slurm, tmp_path, spec)
     records = tmp_path / "store" / "trials"
-    slurm.wait_until(lambda: len(list(records.glob("*/attempts/1/records/epoch-*"))) >= 2, 90, "two epochs")
+    slurm.wait_until(lambda: len(list(records.glob("*/attempts/1/records/epoch-*"))) >= 2, 240, "two epochs")
     slurm.command("scancel", "--batch", "--signal=USR1", job)
-    slurm.wait_until(lambda: slurm.state(job) == "PENDING", 60, "the job to be queued again")
+    slurm.wait_until(lambda: slurm.state(job) == "PENDING", 120, "the job to be queued again")
     slurm.command("scontrol", "update", f"JobId={job}", "StartTime=now")
-    slurm.wait_until(lambda: is_over(slurm, job), 150, "the end of the job")
+    slurm.wait_until(lambda: is_over(slurm, job), 240, "the end of the job")
     assert slurm.state(job) == "COMPLETED", (slurm.folder / "job.log").read_text(encoding="utf-8")
     assert states(tmp_path, spec) == ["answered", "answered"]
     assert len(list(records.glob("*/attempts/2"))) >= 1

@@ -18,6 +18,7 @@ from ray.exceptions import (
     ActorDiedError,
     NodeDiedError,
     OutOfMemoryError,
+    RayError,
     RayTaskError,
     UnserializableException,
     WorkerCrashedError,
@@ -52,6 +53,7 @@ def task_error(cause: Exception) -> RayTaskError:
     """Make what `ray.get` raises for an exception in a step."""
     name = f"{type(cause).__module__}.{type(cause).__name__}"
     trace = f'Traceback (most recent call last):\n  File "loop.py", line 1, in step\n{name}: {cause}\n'
+    trace += "".join(getattr(cause, "__notes__", []))
     error = RayTaskError("step", trace, cause, "ray::SparseRNNTrainable.train()", 7, "192.0.2.9")
     return error.as_instanceof_cause()
 
@@ -67,11 +69,10 @@ CASES: dict[str, tuple[BaseException, FailureClass, str]] = {
     "killed": (died(DEAD + END_OF_FILE), "worker_lost", "connection error code 2. End of file."),
     "terminated": (died(DEAD + SIGTERM), "preempted", "The process receives a SIGTERM."),
     "spot node taken away": (
-        died(NODE_DIED.format("x", "y"), NodeDeathInfo.AUTOSCALER_DRAIN_PREEMPTED),
+        died("the actor's node was preempted: by its owner", NodeDeathInfo.AUTOSCALER_DRAIN_PREEMPTED),
         "preempted",
-        "the actor's node was terminated x: y",
+        "the actor's node was preempted: by its owner",
     ),
-    "node preempted, in words": (died("the actor's node was preempted: spot"), "preempted", "node was preempted: spot"),
     "node lost": (
         died(NODE_DIED.format("unexpectedly", "health check failed")),
         "node_lost",
@@ -114,6 +115,19 @@ def test_every_end_has_its_class(case: str) -> None:
     assert said in found.message
     assert "\n" not in found.message
     assert len(found.message) <= 300
+
+
+@pytest.mark.parametrize("case", [case for case, (error, _, _) in CASES.items() if isinstance(error, RayError)])
+def test_the_text_of_a_ray_error_is_enough(case: str) -> None:
+    error, expected, said = CASES[case]
+    found = classify(Exception(str(error)))
+    assert found.failure == expected
+    assert said in found.message
+
+
+def test_rays_own_word_for_a_preemption_counts_without_its_text() -> None:
+    error = died(NODE_DIED.format("expectedly", "idle"), NodeDeathInfo.AUTOSCALER_DRAIN_PREEMPTED)
+    assert classify(error).failure == "preempted"
 
 
 def test_the_node_is_taken_from_the_text_unless_it_is_known() -> None:

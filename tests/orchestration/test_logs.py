@@ -76,7 +76,7 @@ def lost(key: str) -> Failed:
         (Ended(reason="broken", message="6 of 8"), "the run ended: broken: 6 of 8"),
         (Running(trial=KEY), f"{NAME}: runs"),
         (Running(trial=KEY, is_alone=True), f"{NAME}: runs alone on its device"),
-        (Left(trial="f" * 16), "ffffffff: left its worker before its end, as asked"),
+        (Left(trial="f" * 16), "ffffffff: left its worker before its end"),
         (lost(KEY), f"{NAME}: failed: stalled on n1: no step"),
         (
             Failed(trial=KEY, failure="node_lost", message="", is_final=False),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from orchestration import decisions, plan, prices
 from orchestration.cluster import Capacity
 from orchestration.plan_text import as_text
+from orchestration.verbs import sweep
 from orchestration.wanted import Wanted
 from selfish_core.accounting import count_parameters, steps_of_epoch, training_flops
 from selfish_core.errors import InputError, ResourcesError
@@ -152,14 +155,14 @@ def test_what_an_earlier_run_decided_and_what_people_asked_for_is_a_state(
 ) -> None:
     wanted = want()
     fill(store, wanted.trials[0], 1)
-    sweep, keys = store.sweep("small"), [trial.key for trial in wanted.trials]
-    sweep.save_spec(wanted.spec.text)
+    stored, keys = store.sweep("small"), [trial.key for trial in wanted.trials]
+    stored.save_spec(wanted.spec.text)
     failure = decisions.Failed(trial=keys[0], failure="out_of_memory", message="too large", is_final=True)
-    decisions.write(sweep, failure)
-    decisions.write(sweep, failure.model_copy(update={"trial": keys[1], "is_final": False}))
-    decisions.write(sweep, decisions.Stopped(trials=(keys[2],), epoch=1, rule="asha"))
-    sweep.request("cancel", keys[3])
-    sweep.request("stop", keys[4])
+    decisions.write(stored, failure)
+    decisions.write(stored, failure.model_copy(update={"trial": keys[1], "is_final": False}))
+    decisions.write(stored, decisions.Stopped(trials=(keys[2],), epoch=1, rule="asha"))
+    stored.request("cancel", keys[3])
+    stored.request("stop", keys[4])
     made = plan.make(wanted, store)
     assert [trial.state for trial in made.trials[:5]] == ["failed", "to run", "stopped early", "cancelled", "to run"]
     assert made.trials[0].note == "out_of_memory: too large"
@@ -170,9 +173,9 @@ def test_what_an_earlier_run_decided_and_what_people_asked_for_is_a_state(
 
 def test_a_trial_that_failed_is_to_run_again_once_a_new_run_began(store: TrialStore) -> None:
     wanted = want()
-    sweep = store.sweep("small")
-    decisions.write(sweep, decisions.Failed(trial=wanted.trials[0].key, failure="data", message="gone", is_final=True))
-    decisions.write(sweep, decisions.Started(num_requests=0, host="here", pid=1, epochs=3))
+    stored = store.sweep("small")
+    decisions.write(stored, decisions.Failed(trial=wanted.trials[0].key, failure="data", message="gone", is_final=True))
+    decisions.write(stored, decisions.Started(num_requests=0, host="here", pid=1, epochs=3))
     assert plan.make(wanted, store).trials[0].state == "to run"
 
 
@@ -234,8 +237,8 @@ def test_the_points_that_a_search_has_not_chosen_yet_count_as_large_as_its_corne
     before = plan.make(wanted, store)
     assert (before.trials, len(before.missing)) == ((), 8)
     assert "8 to be chosen by the search" in as_text(before)
-    sweep = store.sweep("searched")
-    decisions.write(sweep, decisions.Asked(number=0, point={"optimizer.learning_rate": 2.0}, trials=("a", "b")))
+    stored = store.sweep("searched")
+    decisions.write(stored, decisions.Asked(number=0, point={"optimizer.learning_rate": 2.0}, trials=("a", "b")))
     after = plan.make(wanted, store)
     assert [trial.trial.point["optimizer.learning_rate"] for trial in after.trials] == [2.0, 2.0]
     assert (len(after.to_choose), len(after.missing)) == (6, 8)
@@ -249,3 +252,33 @@ def test_a_long_list_of_trials_is_cut_and_that_is_said(monkeypatch: pytest.Monke
     assert "… 5 more: --json lists all" in text
     assert sum(trial.key[:8] in text for trial in made.trials) == 3
     assert len(made.to_dict()["trials"]) == 8
+
+
+def call(tmp_path: Path, spec: str, **options: Any) -> None:
+    path = tmp_path / "small.yaml"
+    path.write_text(spec)
+    sweep.plan(str(path), store=str(tmp_path / "none"), data=str(tmp_path), **options)
+
+
+def test_a_missing_corpus_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = SPEC.format(epochs=3, cpu=1, gpu=0).replace("corpus: synthetic", "corpus: ptb")
+    call(tmp_path, spec)
+    call(tmp_path, spec, as_json=True)
+    out, err = capsys.readouterr()
+    assert err.count("warning: corpus ptb: train.txt, valid.txt, test.txt not in") == 2
+    assert json.loads(out[out.index("\n{") :])["warnings"] == [err.splitlines()[0].removeprefix("warning: ")]
+
+
+def test_the_command_takes_a_clusters_size_a_price_and_a_limit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = SPEC.format(epochs=3, cpu=2, gpu=0.5)
+    call(tmp_path, spec, cpus=8, gpus=1, price_per_gpu_hour=2.0, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["cpus"], told["gpus"], told["trials_at_once"]) == (8, 1, 2)
+    assert told["price"] == pytest.approx(2 * told["gpu_hours"])
+    with pytest.raises(ResourcesError, match="--max-gpu-hours allows 0:"):
+        call(tmp_path, spec, max_gpu_hours=0.0)
+    assert "to run: 8 trials" in capsys.readouterr().out
+    with pytest.raises(InputError, match="--gpus must be a number"):
+        call(tmp_path, spec, gpus=-1.0)

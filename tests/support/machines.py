@@ -46,6 +46,9 @@ class Machine(Protocol):
     def cut_off(self, address: str) -> None:
         """Let it reach an address no more, until it is switched on again."""
 
+    def give(self, folder: Path) -> None:
+        """Let it have a copy of a folder below /tmp, under the same name; what is there else, it does not see."""
+
     def ran(self, host: str, pid: int) -> bool:
         """Whether a process that runs, and gives these as its host's name and its own id, runs there."""
 

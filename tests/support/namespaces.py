@@ -5,6 +5,7 @@ Such a machine ends as one does that loses its power: its link goes down, and ev
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -54,7 +55,7 @@ class NamespaceMachine:
 
     def boot(self, words: Sequence[str], environment: Mapping[str, str], log: IO[bytes]) -> None:
         ip("-n", self._netns, "link", "set", "eth0", "up")
-        ip("-n", self._netns, "route", "flush", "type", "blackhole")
+        ip("-n", self._netns, "route", "flush", "type", "unreachable")
         ip("-n", self._netns, "route", "replace", "default", "via", f"{self.address.rpartition('.')[0]}.1")
         self._process = subprocess.Popen(
             [
@@ -84,7 +85,10 @@ class NamespaceMachine:
         end_all(lambda: processes_in(self._netns))
 
     def cut_off(self, address: str) -> None:
-        ip("-n", self._netns, "route", "add", "blackhole", address)
+        ip("-n", self._netns, "route", "add", "unreachable", address)
+
+    def give(self, folder: Path) -> None:
+        shutil.copytree(folder, self.folder / folder.relative_to("/tmp"))
 
     def ran(self, host: str, pid: int) -> bool:
         return host == self.name
@@ -159,7 +163,8 @@ def remove(owner: int) -> None:
         end_all(functools.partial(processes_in, name))
         ip("netns", "delete", name)
     for link in re.findall(rf"^({LINK_PREFIX}{owner}(?:v\d+)?)\b", ip("-brief", "link"), re.MULTILINE):
-        ip("link", "delete", link)
+        with contextlib.suppress(subprocess.CalledProcessError):  # the kernel may be quicker
+            ip("link", "delete", link)
 
 
 def remove_stale() -> None:

@@ -105,6 +105,8 @@ def running(folder: Path) -> Iterator[Slurm]:
             stack.enter_context(_daemon(slurm, program, *command))
         slurm.wait_until(lambda: _are_idle(slurm), START_SECONDS, "two idle nodes")
         yield slurm
+        subprocess.run(["scancel", "--user", getpass.getuser()], env=slurm.environment, check=True, timeout=30)
+        slurm.wait_until(lambda: _has_no_jobs(slurm), 60, "the end of every job")
 
 
 def _path() -> str:
@@ -116,10 +118,15 @@ def _are_idle(slurm: Slurm) -> bool:
     return done.stdout.strip() == "2 idle"
 
 
+def _has_no_jobs(slurm: Slurm) -> bool:
+    return not slurm.command("squeue", "--noheader")
+
+
 @contextlib.contextmanager
 def _daemon(slurm: Slurm, program: str, *arguments: str) -> Iterator[None]:
     with (slurm.folder / "daemons.log").open("ab") as log:
-        process = subprocess.Popen([program, "-D", *arguments], env=slurm.environment, stdout=log, stderr=log)
+        command = ["setpriv", "--pdeathsig", "TERM", program, "-D", *arguments]
+        process = subprocess.Popen(command, env=slurm.environment, stdout=log, stderr=log)
     try:
         yield
     finally:

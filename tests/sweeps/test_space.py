@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -206,3 +208,20 @@ def test_a_small_space_is_noted(read: Read) -> None:
     (note,) = expand(read(SEARCH + "grid: {method: [set, static], sparsity: [0.5, 0.8]}")).notes
     assert note.endswith("spec.yaml:8: the axes have 4 points: without the search, each would run once")
     assert expand(read(SEARCH + "grid: {method: [set, static], sparsity: {low: 0.5, high: 0.8}}")).notes == ()
+
+
+def test_the_spec_of_the_documentation_is_the_shipped_one() -> None:
+    folder = Path(spec.__file__).parent
+    page = (folder.parent / "docs" / "search.md").read_text(encoding="utf-8")
+    text = re.search(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    assert text is not None
+    shipped = (folder / "quickstart-search.yaml").read_text(encoding="utf-8")
+    assert all(line in shipped.splitlines() for line in text.group(1).splitlines())
+
+
+def test_every_kind_of_axis_in_the_documentation_can_be_read(space: Callable[[str], Space]) -> None:
+    page = (Path(spec.__file__).parents[1] / "docs" / "search.md").read_text(encoding="utf-8")
+    axes = re.findall(r"^\| `((?:\w+\.)?\w+: [\[{].*?)` \|", page, flags=re.MULTILINE)
+    assert len(axes) == 6
+    grid = ", ".join({axis.partition(":")[0]: axis for axis in axes}.values())
+    assert [type(axis) for axis in space(f"grid: {{{grid}}}").axes].count(Range) == 3
