@@ -26,6 +26,9 @@ MAX_FOLDER_LENGTH = 40
 OBJECT_STORE_BYTES = 80 * 2**20
 """Ray's smallest; configs and metrics are all that passes through it."""
 
+LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Ray's own way of keeping all its ports on 127.0.0.1, meant for desktops: nothing can be reached from outside."""
+
 CONNECT_SECONDS = 5.0
 
 NO_SNAPSHOTS = 10**9
@@ -112,7 +115,12 @@ def environment(folder: Path, given: Mapping[str, str], *, is_embedded: bool) ->
         return ours
     for name in ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_NAMESPACE", "RAY_JOB_CONFIG_JSON_ENV_VAR"):
         ours.pop(name, None)
-    return {**ours, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(_write_token(folder))}
+    return {
+        **ours,
+        **LOOPBACK_ONLY,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(_write_token(folder)),
+    }
 
 
 def check_address(address: str) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchestration.breaker import Breaker
 from orchestration.canaries import Canaries, share_of_device
@@ -148,9 +148,10 @@ class Conductor:
         """Return what a free worker is to do; None while there is nothing for it."""
         start = self._next_waiting()
         if start is None and self._quest is not None and self._is_open():
-            for key in self._quest.more():
-                self._courses.setdefault(key, _Course())
-                self._waiting.append(key)
+            more = self._quest.more()
+            self._courses |= {key: _Course() for key in more.keys}
+            self._waiting.extend(more.keys)
+            self.situation = replace(self.situation, held=self.situation.held | more.held)
             start = self._next_waiting()
         return start
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, MutableMapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestration.agenda import Decided
 from orchestration.decisions import AnyDecision, Entry
@@ -13,6 +13,18 @@ from orchestration.standing import look_up
 from selfish_core.trial_store import TrialStore
 from sweeps.expand import Trial
 from sweeps.spec import Spec
+
+
+class More(NamedTuple):
+    """Trials that a search has chosen.
+
+    Args:
+        keys: of those that are to run.
+        held: of these, those that this sweep may run now.
+    """
+
+    keys: tuple[str, ...]
+    held: frozenset[str]
 
 
 class Quest:
@@ -43,25 +55,28 @@ class Quest:
         self._early = early
         self._search = Search(spec, entries, decide)
         decided = Decided.of(entries)
+        self._given_up = decided.failed.keys() | decided.stopped
         for trial in self._search.trials:
             if trial.key in decided.failed:
                 self._search.over(trial.key, None)
             elif trial.key in decided.stopped or look_up(store, trial.key, spec.epochs).is_over:
                 self.over(trial.key)
 
-    def more(self) -> list[str]:
-        """Return the content keys of the next point's trials that are to run; none while no point is to come."""
+    def more(self) -> More:
+        """Return the next point's trials that are to run; none while no point is to come."""
         while (asked := self._search.ask()) is not None:
             if self._early is not None:
                 self._early.add({trial.key: member_of(trial.config) for trial in asked.trials})
             missing = [trial for trial in asked.trials if not self._take(trial)]
             if missing:
-                return [trial.key for trial in missing]
-        return []
+                keys = tuple(trial.key for trial in missing)
+                return More(keys, self._store.hold(self._spec.name, keys))
+        return More((), frozenset())
 
     def unfinished(self) -> list[str]:
         """Return the content keys of chosen trials that have no answer yet."""
-        return [trial.key for trial in self._search.trials if not self._take(trial)]
+        open_trials = [trial for trial in self._search.trials if trial.key not in self._given_up]
+        return [trial.key for trial in open_trials if not self._take(trial)]
 
     def over(self, key: str, *, is_lost: bool = False) -> None:
         """Take note that a trial is over.
@@ -71,7 +86,8 @@ class Quest:
             is_lost: whether it was given up after a failure.
         """
         assert self._spec.search is not None
-        records = self._store.trial(key).records()[: self._spec.epochs]
+        judged = self._early.stopped.get(key) if self._early is not None else None
+        records = self._store.trial(key).records()[: judged or self._spec.epochs]
         self._search.over(key, None if is_lost else value_of(records, self._spec.search.metric))
 
     def _take(self, trial: Trial) -> bool:

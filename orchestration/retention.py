@@ -217,7 +217,8 @@ def policies(store: TrialStore, change: Callable[[str, Keep], Keep] = lambda _, 
             continue
         stopped = Decided.of(read_decisions(store.sweep(name))).stopped
         keep = change(name, wanted.spec.keep)
-        found.append(Policy(name, keep, wanted.spec.epochs, {**earlier, **wanted.labels}, stopped))
+        labels = {**dict.fromkeys(wanted.labels), **earlier, **wanted.labels}  # in the sweep's order
+        found.append(Policy(name, keep, wanted.spec.epochs, labels, stopped))
     return found
 
 

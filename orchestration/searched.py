@@ -21,7 +21,7 @@ def chosen_trials(spec: Spec, entries: Iterable[Entry]) -> tuple[Trial, ...]:
     expander = PointExpander(spec)
     found: dict[str, Trial] = {}
     for _, decision in entries:
-        if not isinstance(decision, Asked):
+        if not isinstance(decision, Asked) or spec.space is None or spec.space.find(decision.point) is None:
             continue
         try:
             found |= {trial.key: trial for trial in expander.trials(decision.point)}

@@ -98,9 +98,9 @@ class Stack(BaseModel):
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a shell sets to use it."""
+        """What a shell sets to use it; our own commands find it, and MLflow's database, without."""
         ray = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.token_path), **self.plan.reach}
-        return {**ray, "SELFISH_JOBS_URL": self.plan.jobs_url, "SELFISH_TRACKING_URI": self.plan.tracking_uri}
+        return {**ray, "SELFISH_JOBS_URL": self.plan.jobs_url}
 
 
 def make_plan(*, cpus: int, gpus: int, host: str, port: int, mlflow_port: int | None, tracking_uri: str) -> Plan:

@@ -31,8 +31,10 @@ QUICK_TO_FAIL = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
-"""Set in this process before mlflow is imported, unless the user has set them: else a dead server blocks 246 s."""
+"""Set in this process before mlflow is imported, unless the user has set them: else a dead server blocks 246 s, and
+what it prints of every run stands among our answers."""
 
 QUIET = ("mlflow", "alembic", "urllib3.connectionpool")
 """Loggers whose tracebacks on a lost connection would bury our one line about it."""

@@ -61,6 +61,10 @@ class ProblemsError(InputError):
         self.problems = tuple(problems)
         super().__init__("\n".join(_located(problem) for problem in self.problems))
 
+    def __reduce__(self) -> tuple[type[ProblemsError], tuple[tuple[Problem, ...]]]:
+        """Survive the way from a worker."""
+        return type(self), (self.problems,)
+
 
 class CorpusError(InputError):
     """A corpus is missing, damaged, or not the one that its checksum names."""

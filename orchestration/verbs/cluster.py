@@ -211,5 +211,5 @@ def _checked_host(host: str) -> str:
     try:
         with socket.create_server((host, 0)):
             return host
-    except OSError as error:
-        raise InputError(f"--host {host!r} is no IPv4 address of this machine: {error.strerror}") from None
+    except OSError:
+        raise InputError(f"--host {host!r} is no IPv4 address of this machine") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from orchestration.options import (
     existing_folder,
     read_settings,
 )
+
+if TYPE_CHECKING:
+    from selfish_core.trial_store import TrialStore
 
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="A trial's content key, or how it starts.")]
 FileArgument = Annotated[str, typer.Argument(metavar="FILE", help="The archive, a zip file.")]
@@ -91,6 +94,10 @@ def import_(file: FileArgument, store: StoreOption = None, as_json: JsonOption =
 
 def sync(
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Delete what MLflow shows of this store first.")] = False,
+    optuna: Annotated[
+        str | None,
+        typer.Option("--optuna", metavar="URL", help="Write the searches' studies into this Optuna storage too."),
+    ] = None,
     store: StoreOption = None,
     tracking_uri: TrackingOption = None,
     insecure_tracking: InsecureOption = False,
@@ -107,6 +114,8 @@ def sync(
     from orchestration.tracking import Projector
     from orchestration.views import stored_views
 
+    if optuna is not None:
+        _export_studies(found, optuna)
     projector = Projector(found, settings.tracking_uri)
     views = stored_views(found)
     report = projector.rebuild(views) if rebuild else projector.project(views)
@@ -117,3 +126,18 @@ def sync(
     for key, problem in report.problems.items():
         say(f"trial {key}: {problem}")
     return 1 if report.problems else 0
+
+
+def _export_studies(store: TrialStore, url: str) -> None:
+    """Write the study of every search of a trial store, for optuna-dashboard."""
+    from orchestration import decisions, wanted
+    from orchestration.search import Search
+    from orchestration.terminal import say
+
+    num_studies = 0
+    for name in store.sweep_names():
+        saved = wanted.load_saved(store, name)
+        if saved is not None and saved.spec.search is not None:
+            Search(saved.spec, decisions.read(store.sweep(name)), lambda _decision: None).export_to(url)
+            num_studies += 1
+    say(f"studies written to the Optuna storage: {num_studies}")

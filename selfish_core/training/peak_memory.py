@@ -34,7 +34,8 @@ def retold(error: BaseException) -> MemoryError:
     """Say what an error says, and the peaks, without a reference to what the error's frames hold.
 
     Args:
-        error: for which `is_out_of_memory` holds; its traceback becomes a note, indented so that it does not pass for the end.
+        error: for which `is_out_of_memory` holds; its traceback becomes a note, indented so that it is not taken for
+            the error itself.
     """
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
     told = MemoryError(f"{first[:_MAX_TOLD]} [{peaks()}]")

@@ -13,6 +13,9 @@ WRITERS = {
     "selfish_core/data/download.py": "a cache of corpora, checked by sha256 at every read",
     "selfish_core/trainable.py": "Tune's own checkpoints, for users of plain Tune",
     "orchestration/cluster.py": "the token of an embedded Ray, in its scratch folder",
+    "orchestration/keeper.py": "the logs of the local stack",
+    "orchestration/stack.py": "the log of the local stack's keeper",
+    "orchestration/submitted.py": "the spec that came with a job, in a folder of its own",
     "orchestration/supervise.py": "the log",
     "results/load.py": "MLflow's database, a view",
 }

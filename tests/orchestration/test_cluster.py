@@ -83,7 +83,11 @@ def test_what_would_wait_for_ever_is_refused() -> None:
         cluster.check_fits(1, 0.5, Capacity(2, 0), "this machine")
 
 
-@pytest.mark.parametrize("address", ["", "auto", "host", "host:", ":1", "host:0", "host:99999", "host:x"])
+def test_the_cluster_of_the_job_itself_needs_no_address() -> None:
+    cluster.check_address("auto")
+
+
+@pytest.mark.parametrize("address", ["", "host", "host:", ":1", "host:0", "host:99999", "host:x"])
 def test_what_is_no_address(address: str) -> None:
     with pytest.raises(InputError, match="must be HOST:PORT"):
         cluster.check_address(address)

@@ -323,7 +323,7 @@ def test_why_a_job_was_not_started_is_the_last_line_of_the_answer(
 def test_what_is_no_ray_is_told(dashboard: str) -> None:
     with pytest.raises(SelfishError, match="does not answer as Ray's jobs API"):
         JobsApi(f"{dashboard}/else", "right").jobs()
-    with pytest.raises(SelfishError, match="no Ray cluster answers at http://127.0.0.1:1: nobody listens there"):
+    with pytest.raises(SelfishError, match=r"no Ray cluster answers at http://127\.0\.0\.1:1: nobody listens"):
         JobsApi("http://127.0.0.1:1", "right").jobs()
 
 

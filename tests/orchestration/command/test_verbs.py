@@ -127,6 +127,7 @@ def test_doctor_says_where_settings_come_from(selfish: Command, tmp_path: Path) 
         "data": str(config),
         "tracking_uri": "SELFISH_TRACKING_URI",
         "ray_address": "default",
+        "jobs_url": "default",
     }
     assert found["store"]["is_there"] is False
     assert found["versions"]["torch"].startswith("2.")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -33,7 +34,7 @@ def folder(tmp_path) -> Path:
 
 
 @pytest.fixture
-def small_ptb(monkeypatch, server) -> None:
+def small_ptb(monkeypatch, server) -> Iterator[None]:
     """`ptb` with the texts above, served from this machine."""
     files = {}
     for split, data in TEXTS.items():
@@ -46,6 +47,9 @@ def small_ptb(monkeypatch, server) -> None:
             urls=(f"{server.url}/{split}",),
         )
     monkeypatch.setitem(CORPORA, "ptb", replace(CORPORA["ptb"], vocabulary_size=4, files=files))
+    facts.cache_clear()
+    yield
+    facts.cache_clear()
 
 
 def _config(folder: Path, **fields) -> FolderCorpusConfig:
@@ -171,6 +175,7 @@ def test_a_published_corpus_has_its_known_counts(folder, monkeypatch):
     folder.rename(folder.parent / "ptb")
     load(PTB, folder.parent, download=False)
     monkeypatch.setitem(CORPORA, "ptb", replace(CORPORA["ptb"], vocabulary_size=5))
+    facts.cache_clear()
     with pytest.raises(CorpusError, match="corpus ptb: different tokens in train: 4, must be 5"):
         load(PTB, folder.parent, download=False)
 
