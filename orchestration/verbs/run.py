@@ -131,6 +131,8 @@ def train(
     settings = read_settings(store=store, data=data)
     sweep = wanted.load(spec)
     _check_fits(sweep.spec.resources)
+    if sweep.spec.search is not None:
+        raise InputError(f"{sweep.spec.name} searches its axes, which `selfish train` cannot: use `selfish run`")
     chosen = [trial for trial in sweep.trials if trial.key.startswith(only or "")]
     if not chosen:
         raise InputError(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import os
 import shutil
 import socket
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,3 +103,27 @@ def test_an_address_where_somebody_listens() -> None:
         port = server.getsockname()[1]
     with pytest.raises(InputError, match="no Ray cluster at"):
         cluster.check_address(f"127.0.0.1:{port}")
+
+
+LISTENERS = """
+import json, os, sys
+from pathlib import Path
+import psutil
+from orchestration import cluster
+with cluster.connect(None, Path(sys.argv[1])):
+    ours = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    found = [c.laddr.ip for p in ours for c in p.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN]
+    print(json.dumps(found))
+"""
+
+
+@pytest.mark.ray
+def test_an_embedded_cluster_listens_on_loopback_alone() -> None:
+    with cluster.scratch() as folder:
+        environment = cluster.environment(folder, os.environ, is_embedded=True)
+        done = subprocess.run(
+            [sys.executable, "-c", LISTENERS, str(folder)], env=environment, capture_output=True, text=True, check=True
+        )
+    addresses = [address.removeprefix("::ffff:") for address in json.loads(done.stdout.splitlines()[-1])]
+    assert len(addresses) >= 3
+    assert {address for address in addresses if not ipaddress.ip_address(address).is_loopback} == set()
