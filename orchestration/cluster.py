@@ -27,7 +27,7 @@ OBJECT_STORE_BYTES = 80 * 2**20
 """Ray's smallest; configs and metrics are all that passes through it."""
 
 LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""Ray's own way of keeping all its ports on 127.0.0.1, meant for desktops: nothing can be reached from outside."""
+"""Keeps all of Ray's ports on 127.0.0.1; Ray has it for desktops. Who joins such a cluster needs it too."""
 
 CONNECT_SECONDS = 5.0
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ConfigDict
 
+from orchestration.cluster import LOOPBACK_ONLY
 from orchestration.settings import LOOPBACK
 from orchestration.stack_files import (
     MARK,
@@ -40,8 +41,6 @@ KEEPER = (sys.executable, "-P", "-m", "orchestration.keeper")
 START_SECONDS = 120.0
 END_SECONDS = 70.0
 POLL_SECONDS = 0.2
-ONLY_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""Ray then takes 127.0.0.1 for the node's address, and all its processes listen there only; who joins needs it too."""
 
 
 class Plan(BaseModel):
@@ -81,7 +80,7 @@ class Plan(BaseModel):
     @property
     def reach(self) -> dict[str, str]:
         """What Ray's processes, and those that join them, need in their environment to meet at the host's address."""
-        return dict(ONLY_LOOPBACK) if self.host in LOOPBACK else {}
+        return dict(LOOPBACK_ONLY) if self.host in LOOPBACK else {}
 
 
 class Stack(BaseModel):

@@ -11,6 +11,7 @@ from orchestration.options import (
     InsecureOption,
     JobsOption,
     JsonOption,
+    MaxGpuHoursOption,
     SpecArgument,
     StoreOption,
     TrackingOption,
@@ -38,6 +39,7 @@ def submit(
     insecure_network: Annotated[
         bool, typer.Option("--insecure-network", help="Allow plain http to a cluster on other machines.")
     ] = False,
+    max_gpu_hours: MaxGpuHoursOption = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Stay, and show what the job prints until it ends.")
     ] = False,
@@ -45,6 +47,7 @@ def submit(
 ) -> int:
     """Hand a sweep to a Ray cluster and leave; submitting it again finds the job that runs."""
     from orchestration import jobs, wanted
+    from orchestration.settings import without_password
     from orchestration.terminal import answer, answer_json, count, say
     from selfish_core.provenance import code_version
 
@@ -55,15 +58,20 @@ def submit(
     api = _connect(settings, local, insecure_network)
     sweep = wanted.load(spec)
     jobs.check_paths(sweep.spec, sweep.trials)
+    _check_gpu_hours(sweep, settings, max_gpu_hours)
     flags = _flags(settings, local, insecure_tracking)
+    if without_password(settings.tracking_uri) != settings.tracking_uri and "--tracking-uri" in flags:
+        say("warning: the password in the tracking URI is seen by all who see the cluster's jobs: better set")
+        say("warning: SELFISH_TRACKING_URI on its nodes, and leave --tracking-uri out here")
     if api.is_open_to_all():
         say(f"warning: {api.url} wants no token: whoever reaches it can run what he likes there")
     done = jobs.submit(api, jobs.Wish(sweep.spec, settings.store, flags, code_version()))
     _register(sweep, settings)
     if done.failure:
         say(f"note: {done.failure}")
-    num_trials = count(len(sweep.trials), "trial")
-    say(f"{sweep.spec.name}: {num_trials}, {'submitted' if done.is_new else 'runs already'}; jobs: {api.url}")
+    search = sweep.spec.search
+    size = count(len(sweep.trials), "trial") if search is None else count(search.num_trials, "point")
+    say(f"{sweep.spec.name}: {size}, {'submitted' if done.is_new else 'runs already'}; jobs: {api.url}")
     if not follow:
         say(f"watch it: selfish status {sweep.spec.name} --store {settings.store}")
     if as_json:
@@ -154,6 +162,14 @@ def _find_local(settings: Settings) -> Stack | None:
 
     local = stack.running()
     return local if local is not None and settings.jobs_url in (None, local.plan.jobs_url) else None
+
+
+def _check_gpu_hours(sweep: Wanted, settings: Settings, max_gpu_hours: float | None) -> None:
+    """Refuse a sweep that asks for more than its user allows, by what this machine sees of the trial store."""
+    if max_gpu_hours is not None:
+        from orchestration import plan, prices, wanted
+
+        prices.refuse_beyond(plan.make(sweep, wanted.find_store(settings), None), max_gpu_hours)
 
 
 def _flags(settings: Settings, local: Stack | None, insecure_tracking: bool) -> list[str]:

@@ -12,22 +12,23 @@ from pathlib import Path
 import pytest
 from support import postgres
 from support.clusters import Cluster, Place
-from support.loopback import LoopbackMachines
 from support.machines import Machines, machines_in
-from support.namespaces import NamespaceMachines, namespaces_are_permitted
 from support.ray_nodes import Nodes
 from support.s3 import S3Server
 
+KIND = pytest.StashKey[str]()
 
-def pytest_report_header() -> str:
-    """Say how the nodes come to their addresses."""
-    kind = NamespaceMachines.kind if namespaces_are_permitted() else LoopbackMachines.kind
-    return f"cluster: Ray nodes on {kind}"
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how the nodes came to their addresses."""
+    if KIND in config.stash:
+        terminalreporter.write_line(f"cluster: the Ray nodes had addresses of their own by {config.stash[KIND]}")
 
 
 @pytest.fixture
-def machines(tmp_path: Path) -> Iterator[Machines]:
+def machines(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Machines]:
     with machines_in(tmp_path / "nodes") as machines:
+        request.config.stash[KIND] = machines.kind
         yield machines
 
 

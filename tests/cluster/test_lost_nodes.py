@@ -48,11 +48,10 @@ def test_a_sweep_loses_a_worker_and_then_the_head(undisturbed: Place, cluster: C
     check_a_wrong_token_is_refused(cluster)
 
     cluster.submit("lost.yaml")
-    wait_until(lambda: trial_on(cluster, "worker-1"), 120)
-    key = trial_on(cluster, "worker-1")
+    lost = wait_until(lambda: trial_on(cluster, "worker-1"), 120)
     nodes.kill("worker-1")
     num_before = cluster.num_epochs()
-    assert 1 <= num_before[key] < EPOCHS
+    assert num_before[lost] < EPOCHS
     wait_until(lambda: len(nodes.alive()) == 2, 30)
     wait_until(lambda: cluster.num_epochs().total() >= num_before.total() + 8, 60)
 
@@ -67,18 +66,18 @@ def test_a_sweep_loses_a_worker_and_then_the_head(undisturbed: Place, cluster: C
         words = ("table", "lost.yaml", "--format", format_name)
         assert place.call(*words) == undisturbed.call(*words)
     assert place.science() == undisturbed.science()
-    check_no_epoch_was_trained_again(cluster, key)
+    check_no_epoch_was_trained_again(cluster, lost)
     check_mlflow_shows_each_epoch_once(place)
 
 
-def trial_on(cluster: Cluster, name: str) -> str | None:
-    """Return the key of the trial that a node is in the middle of."""
+def trial_on(cluster: Cluster, name: str) -> str:
+    """Return the key of the trial that a node is in the middle of; empty where there is none."""
     store = TrialStore.open(cluster.place.store)
     for key, num_epochs in cluster.num_epochs().items():
         newest = store.trial(key).attempts()[-1]
         if 2 <= num_epochs <= EPOCHS - 4 and cluster.nodes.nodes[name].ran(newest.host, newest.pid):
             return key
-    return None
+    return ""
 
 
 def check_a_wrong_token_is_refused(cluster: Cluster) -> None:
@@ -92,7 +91,7 @@ def check_a_wrong_token_is_refused(cluster: Cluster) -> None:
 
 
 def check_no_epoch_was_trained_again(cluster: Cluster, lost: str) -> None:
-    """Every recorded epoch was recorded once, and each attempt goes on from the last that was recorded before it."""
+    """Of all records that were ever sent, by whatever attempt, there is one for each epoch of each trial."""
     recorded = cluster.recorded()
     assert len(recorded) == NUM_TRIALS * EPOCHS
     assert set(Counter((key, epoch) for key, _, epoch in recorded).values()) == {1}

@@ -17,7 +17,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from support.machines import Machine, Machines
 
@@ -25,6 +25,8 @@ GCS_PORT, DASHBOARD_PORT = 6379, 8265
 OBJECT_STORE_BYTES = 80 * 2**20
 START_SECONDS = 90.0
 PROGRAMS = Path(sys.executable).parent
+
+Found = TypeVar("Found")
 
 NOTICE_QUICKLY = {
     "RAY_health_check_initial_delay_ms": "2000",
@@ -176,10 +178,11 @@ class Nodes:
         return "\n".join(f"== {name}\n{log.read_text()[-3000:]}" for name, log in said.items() if log.exists())
 
 
-def wait_until(condition: Callable[[], object], seconds: float, explain: Callable[[], str] = lambda: "") -> None:
-    """Wait for a condition, and fail with an explanation when it does not come."""
+def wait_until(condition: Callable[[], Found], seconds: float, explain: Callable[[], str] = lambda: "") -> Found:
+    """Wait until a condition holds and return what it found; fail with an explanation when that does not come."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (found := condition()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {seconds:g} s\n{explain()}")
         time.sleep(0.2)
+    return found
