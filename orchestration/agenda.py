@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from orchestration import decisions
 from orchestration.decisions import Asked, Broken, Entry, Failed, Retried, Started, Stopped
+from orchestration.failures import POLICY
 from selfish_core.store.wishes import Wishes, fold
 from selfish_core.trial_store import TrialStore
 
@@ -28,7 +29,7 @@ class Decided:
     Args:
         failed: content key -> the failure that this run gave it up for.
         stopped: trials that were stopped early, in any run.
-        broken: why the circuit breaker ended this run; empty where it did not.
+        broken: why the circuit breaker, or an error of the user's, ended this run; empty where none did.
         num_retries: number of the newest retry request that was obeyed.
         num_asked: points that a search has chosen.
     """
@@ -51,6 +52,8 @@ class Decided:
                 failed, broken = {}, ""
             elif isinstance(decision, Failed) and decision.is_final:
                 failed[decision.trial] = decision
+                if POLICY[decision.failure].stops_sweep:
+                    broken = f"the sweep is stopped, for every trial would meet this: {decision.message}"
             elif isinstance(decision, Retried):
                 num_retries = decision.request
                 failed = {key: lost for key, lost in failed.items() if decision.trial not in (None, key)}

@@ -174,13 +174,19 @@ class Conductor:
             return Start(key, is_alone=is_alone, share=None if is_alone else self._canaries.share(key))
         return None
 
+    @property
+    def has_cancelled(self) -> bool:
+        """Whether any trial that runs is to end at once."""
+        return any(map(self.is_cancelled, self._running))
+
     def is_cancelled(self, key: str) -> bool:
         """Whether a trial that runs is to end at once."""
         return key in self._running and self.situation.wishes.of(key) == "cancel"
 
     def is_idle(self) -> bool:
-        """Whether nothing runs and nothing that waits may start."""
-        return not self._running and not self._canaries.is_flying and not any(map(self.may_run, self._waiting))
+        """Whether nothing runs and nothing that waits may start; a shortage is waited for."""
+        is_busy = bool(self._running) or self._canaries.is_flying or bool(self.situation.shortage)
+        return not is_busy and not any(map(self.may_run, self._waiting))
 
     def record(self, key: str, epoch: int, metrics: Mapping[str, float], *, node: str, is_over: bool) -> bool:
         """Take note of a trial's record and say whether the trial is to end with it.

@@ -22,21 +22,46 @@ LOOK_SECONDS = 1.0
 """Between two looks at what people asked for."""
 
 
+class Glance:
+    """Look around for the conductor, at most once a second, whoever has the time.
+
+    Args:
+        conductor: decides.
+        look: returns what the world wants, told how many trials run.
+    """
+
+    def __init__(self, conductor: Conductor, look: Callable[[int], Situation]) -> None:
+        self._conductor = conductor
+        self._look = look
+        self._looked = time.monotonic()
+
+    def take(self) -> bool:
+        """Look, if the last look was long enough ago, and say whether."""
+        if time.monotonic() - self._looked < LOOK_SECONDS:
+            return False
+        self._looked = time.monotonic()
+        self._conductor.notice(self._look(self._conductor.num_running))
+        return True
+
+
 class Feed(Searcher):  # type: ignore[misc]  # Ray has no types
     """Hand out what the conductor names, as Tune's search algorithm.
 
     Args:
         conductor: decides.
+        glance: taken before each answer, for Tune does nothing else while it has no trial.
         config_of: makes the Tune config of a start.
     """
 
-    def __init__(self, conductor: Conductor, config_of: Callable[[Start], dict[str, Any]]) -> None:
+    def __init__(self, conductor: Conductor, glance: Glance, config_of: Callable[[Start], dict[str, Any]]) -> None:
         super().__init__()
         self._conductor = conductor
+        self._glance = glance
         self._config_of = config_of
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # noqa: ARG002  # Tune's own name of a start
         """Return the next start's config, None to be asked again, or FINISHED when nothing can come any more."""
+        self._glance.take()
         start = self._conductor.next()
         if start is not None:
             return self._config_of(start)
@@ -77,23 +102,20 @@ class Watch(Callback):  # type: ignore[misc]
 
     Args:
         conductor: decides.
-        look: returns what the world wants, told how many trials run.
+        glance: taken at each of Tune's steps.
         store: the trial store, where workers that stalled have left their stacks.
     """
 
-    def __init__(self, conductor: Conductor, look: Callable[[int], Situation], store: TrialStore) -> None:
+    def __init__(self, conductor: Conductor, glance: Glance, store: TrialStore) -> None:
         self._conductor = conductor
-        self._look = look
+        self._glance = glance
         self._store = store
-        self._looked = time.monotonic()
         self._nodes: dict[str, str] = {}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **_info: Any) -> None:  # noqa: ARG002
         """Look around now and then."""
-        if time.monotonic() - self._looked >= LOOK_SECONDS:
-            self._looked = time.monotonic()
-            self._conductor.notice(self._look(self._conductor.num_running))
-            self._end_cancelled(trials)
+        self._glance.take()
+        self._end_cancelled(trials)
 
     def on_trial_result(
         self,
@@ -118,7 +140,7 @@ class Watch(Callback):  # type: ignore[misc]
 
     def _end_cancelled(self, trials: list[Trial]) -> None:
         """End the processes of cancelled trials; Tune then reports them as failed."""
-        for trial in trials:
+        for trial in trials if self._conductor.has_cancelled else ():
             actor = trial.temporary_state.ray_actor
             is_running = trial.status == Trial.RUNNING and actor is not None
             if is_running and self._conductor.is_cancelled(trial.config["keys"][0]):

@@ -52,17 +52,18 @@ def launch(job: Job, report: Report) -> None:
 def _fit(job: Job, capacity: Capacity, scratch: Path) -> None:
     from ray import tune
 
-    from orchestration.feed import Feed, Halt, Watch
+    from orchestration.feed import Feed, Glance, Halt, Watch
     from selfish_core.trainable import SparseRNNTrainable
 
     store = TrialStore.open(job.store)
     outlook = Outlook(job, store)
     conductor = _conductor(job, store, outlook)
+    glance = Glance(conductor, outlook.look)
     tune.Tuner(
         tune.with_resources(SparseRNNTrainable, _placement_group),
         param_space=job.setting(),
         tune_config=tune.TuneConfig(
-            search_alg=Feed(conductor, Configs(job, capacity, conductor).of),
+            search_alg=Feed(conductor, glance, Configs(job, capacity, conductor).of),
             num_samples=-1,
             reuse_actors=True,
             trial_name_creator=_name,
@@ -73,7 +74,7 @@ def _fit(job: Job, capacity: Capacity, scratch: Path) -> None:
             storage_path=str(scratch / "tune"),
             verbose=0,
             stop=Halt(conductor),
-            callbacks=[Watch(conductor, outlook.look, store)],
+            callbacks=[Watch(conductor, glance, store)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=0),
         ),

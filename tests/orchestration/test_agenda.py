@@ -54,6 +54,14 @@ def test_a_new_run_tries_again_what_failed_and_forgets_the_breaker() -> None:
     assert decided(STARTED, failed("a"), broken, STARTED) == Decided()
 
 
+def test_an_error_of_the_user_s_ends_the_run(agenda: Agenda, sweep: StoredSweep) -> None:
+    write(sweep, STARTED)
+    write(sweep, Failed(trial="a", failure="user_error", message="no such word", is_final=True))
+    todo = agenda.look()
+    assert todo.end == "broken"
+    assert "no such word" in todo.decided.broken
+
+
 def test_a_stopped_node_ends_no_sweep() -> None:
     assert not decided(STARTED, Broken(node="n", num_failed=9, num_ended=9, message="too many")).broken
 

@@ -90,6 +90,7 @@ def test_a_shortage_ends_what_runs_with_its_epoch(conduct: Callable[..., Conduct
     conductor.notice(situation("a", shortage="the disk is full"))
     assert conductor.record("a", 1, {}, node="", is_over=False)
     assert conductor.next() is None
+    assert not conductor.is_idle()
     conductor.notice(situation("a"))
     assert conductor.next() == Start("a")
 
