@@ -61,8 +61,7 @@ def submit(
     _check_gpu_hours(sweep, settings, max_gpu_hours)
     flags = _flags(settings, local, insecure_tracking)
     if without_password(settings.tracking_uri) != settings.tracking_uri and "--tracking-uri" in flags:
-        say("warning: the password in the tracking URI is seen by all who see the cluster's jobs: better set")
-        say("warning: SELFISH_TRACKING_URI on its nodes, and leave --tracking-uri out here")
+        say("warning: the password in the tracking URI is seen by whoever sees the cluster's jobs; set it on its nodes")
     if api.is_open_to_all():
         say(f"warning: {api.url} wants no token: whoever reaches it can run what he likes there")
     done = jobs.submit(api, jobs.Wish(sweep.spec, settings.store, flags, code_version()))
