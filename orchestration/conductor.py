@@ -170,9 +170,12 @@ class Conductor:
             del self._waiting[index]
             self._running.add(key)
             is_alone = self._courses[key].is_alone
-            self._decide(Running(trial=key, is_alone=is_alone))
             return Start(key, is_alone=is_alone, share=None if is_alone else self._canaries.share(key))
         return None
+
+    def started(self, key: str) -> None:
+        """Take note that a worker has begun with a trial."""
+        self._decide(Running(trial=key, is_alone=self._courses[key].is_alone))
 
     @property
     def has_cancelled(self) -> bool:

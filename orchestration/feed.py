@@ -117,6 +117,11 @@ class Watch(Callback):  # type: ignore[misc]
         self._glance.take()
         self._end_cancelled(trials)
 
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **_info: Any) -> None:  # noqa: ARG002
+        """Pass on that a worker has begun, perhaps some time after the trial was handed out."""
+        if not trial.config.get("canary_steps"):
+            self._conductor.started(trial.config["keys"][0])
+
     def on_trial_result(
         self,
         iteration: int,  # noqa: ARG002

@@ -76,7 +76,7 @@ def test_a_canary_s_report_lets_its_trials_go() -> None:
     assert conductor.next() == Start("a")
 
 
-@pytest.mark.parametrize(("canary_steps", "kinds"), [(0, ["running", "failed"]), (3, ["canary", "failed"])])
+@pytest.mark.parametrize(("canary_steps", "kinds"), [(0, ["failed"]), (3, ["canary", "failed"])])
 def test_a_failure_is_read_from_what_tune_wrote(
     store: TrialStore, tmp_path: Any, canary_steps: int, kinds: list[str]
 ) -> None:
@@ -93,3 +93,15 @@ def test_a_failure_is_read_from_what_tune_wrote(
     assert [decision.kind for decision in decided] == kinds
     assert decided[-1].failure == "data"
     assert decided[-1].node == "10.0.0.7"
+
+
+def test_a_trial_runs_from_when_a_worker_begins_with_it_and_a_canary_never(store: TrialStore) -> None:
+    decided: list[AnyDecision] = []
+    conductor = make("a", decided=decided)
+    conductor.next()
+    watch = Watch(conductor, glance(conductor), store)
+    assert decided == []
+    for canary_steps in (3, 0):
+        trial: Any = SimpleNamespace(config={"keys": ["a"], "canary_steps": canary_steps}, trial_id="t1")
+        watch.on_trial_start(1, [trial], trial)
+    assert [decision.kind for decision in decided] == ["running"]
