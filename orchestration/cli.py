@@ -18,7 +18,22 @@ import typer
 
 from orchestration.processes import Stopped, raise_stopped
 from orchestration.terminal import clean, say
-from orchestration.verbs import about, cluster, control, keeping, run, shrink, stored, sweep, watching
+from orchestration.verbs import (
+    about,
+    cluster,
+    control,
+    evaluate,
+    figures,
+    keeping,
+    report,
+    run,
+    shrink,
+    stored,
+    sweep,
+    tables,
+    tracing,
+    watching,
+)
 from selfish_core.errors import InterruptedRunError, SelfishError
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
@@ -44,10 +59,16 @@ VERBS: dict[str, Callable[..., int | None]] = {
     "pause": control.pause,
     "resume": control.resume,
     "retry": control.retry,
-    "table": sweep.table,
-    "shrink": shrink.shrink,
+    "table": tables.table,
+    "figure": figures.figure,
+    "report": report.report,
+    "explain": tracing.explain,
+    "diff": tracing.diff,
     "list": stored.list_,
     "show": stored.show,
+    "evaluate": evaluate.evaluate,
+    "shrink": shrink.shrink,
+    "verify": tracing.verify,
     "export": stored.export,
     "import": stored.import_,
     "sync": stored.sync,

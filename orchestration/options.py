@@ -12,7 +12,7 @@ from orchestration import settings as settings_module
 from orchestration.settings import Settings
 from selfish_core.errors import InputError, unknown_name
 
-FORMATS = ("text", "markdown", "latex", "csv", "json")
+FORMATS = ("text", "markdown", "latex", "csv", "json", "html")
 """How a table may be printed; `results.tables.render.FORMATS` has the same names, as a test asserts."""
 
 SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help="A spec's file, or the name of a shipped sweep.")]

@@ -1,28 +1,31 @@
-"""The table of a sweep: from MLflow where it shows all that is recorded, else from the records, with one warning."""
+"""The table of a sweep, or of the several sweeps that a definition names: read, built and rendered."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Sequence
 
-from orchestration.settings import without_password
-from orchestration.wanted import Wanted
-from results import aggregate, names
-from results.load import load
-from results.load_records import load_records
-from results.tables import sweep as sweep_table
+from orchestration.decisions import Stopped
+from orchestration.story import Course, Story
+from orchestration.terminal import say
+from orchestration.wanted import Wanted, chosen
+from results.aggregate import AT_SELECTED_IF_THERE, METRICS_NEEDED
+from results.evidence import Evidence, gather
+from results.frames import WATCHED, tidy
+from results.tables.assemble import assemble
+from results.tables.model import Table
 from results.tables.render import render
-from selfish_core.errors import TrackingError
+from results.tables.view import View, of_spec
 from selfish_core.trial_store import TrialStore
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 log = logging.getLogger(__name__)
 
+TELL_EVERY_SECONDS = 3.0
+
 
 def render_table(wanted: Wanted, store: TrialStore, tracking_uri: str | None, format_name: str) -> str:
-    """Return a sweep's table in one of the formats.
+    """Return a sweep's table, as its spec has it, in one of the formats.
 
     Args:
         wanted: the sweep.
@@ -30,33 +33,54 @@ def render_table(wanted: Wanted, store: TrialStore, tracking_uri: str | None, fo
         tracking_uri: of MLflow; None where the records are to be taken.
         format_name: one of `results.tables.render.FORMATS`.
     """
-    spec = wanted.spec
-    frame = _frame(wanted, store, tracking_uri)
-    concluded = aggregate.conclude(frame, wanted.trials, spec.epochs)
-    cells = aggregate.tabulate(concluded, spec.table.rows, spec.table.columns, spec.table.metric)
-    table = sweep_table.build(
-        cells,
-        rows=spec.table.rows,
-        columns=spec.table.columns,
-        metric=spec.table.metric,
-        epochs=spec.epochs,
-        title=f"{spec.name}: {spec.description}" if spec.description else spec.name,
-    )
-    return render(table, format_name)
+    return render(make_table([wanted], of_spec(wanted.spec), store, tracking_uri), format_name)
 
 
-def _frame(wanted: Wanted, store: TrialStore, tracking_uri: str | None) -> pd.DataFrame:
-    keys = [trial.key for trial in wanted.trials]
-    recorded = load_records(store, keys)
-    if tracking_uri is None:
-        return recorded
-    uri = without_password(tracking_uri)
-    try:
-        shown = load(tracking_uri, names.experiment_name(store.store_id), keys)
-    except TrackingError as error:
-        log.warning("the table is made from the records: %s", error)
-        return recorded
-    if not shown[["key", "epoch", "outcome"]].equals(recorded[["key", "epoch", "outcome"]]):
-        log.warning("the table is made from the records: MLflow at %s is behind them; `selfish sync` brings it up", uri)
-        return recorded
-    return shown
+def make_table(sweeps: Sequence[Wanted], view: View, store: TrialStore | None, tracking_uri: str | None) -> Table:
+    """Build a table from what is recorded so far.
+
+    Args:
+        sweeps: whose trials it is made of, at least one.
+        view: what to show of them.
+        store: their trial store; None where there is none, and nothing is recorded.
+        tracking_uri: of MLflow; None where the records are to be taken.
+    """
+    if store is None:
+        return assemble([Evidence(wanted.spec, wanted.trials, tidy([])) for wanted in sweeps], view)
+    evidence = []
+    stopped: set[str] = set()
+    progress = ReadingProgress()
+    for wanted in sweeps:
+        trials = chosen(wanted, store).trials
+        evidence.append(gather(wanted.spec, trials, store, tracking_uri, metrics=needed(view), progress=progress.tell))
+        stopped.update(stopped_early(wanted, store))
+    for warning in dict.fromkeys(warning for one in evidence for warning in one.warnings):
+        log.warning("%s%s", "the table is " if warning.startswith("made ") else "", warning)
+    return assemble(evidence, view, stopped)
+
+
+class ReadingProgress:
+    """Tells on stderr how far a slow reading is, a line every few seconds; a quick one says nothing."""
+
+    def __init__(self) -> None:
+        self._told = time.monotonic()
+
+    def tell(self, what: str, num_done: int, num_parts: int) -> None:
+        """Take note of a part that was read."""
+        if time.monotonic() - self._told >= TELL_EVERY_SECONDS:
+            self._told = time.monotonic()
+            say(f"reading {what}: {num_done} of {num_parts}")
+
+
+def needed(view: View) -> frozenset[str]:
+    """Return the recorded metrics that a table is made of; the others need not be read."""
+    return frozenset((*METRICS_NEEDED, *(name for name in AT_SELECTED_IF_THERE if name in view.metrics))) & {*WATCHED}
+
+
+def stopped_early(wanted: Wanted, store: TrialStore) -> frozenset[str]:
+    """Return the content keys of a sweep's trials that early stopping has given up, and nobody wants to go on."""
+    if wanted.spec.early_stopping is None:
+        return frozenset()
+    story = Story(store.sweep(wanted.spec.name))
+    story.read_on()
+    return frozenset(key for key, last in Course.of(story.events).trials.items() if isinstance(last, Stopped))

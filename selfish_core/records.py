@@ -85,7 +85,6 @@ METRICS: tuple[Metric, ...] = (
         "FLOPs/token",
         "lower",
         "FLOPs of a forward pass with the weights active after the epoch; not in the first records",
-        is_watched=False,
         is_always_there=False,
     ),
     Metric(

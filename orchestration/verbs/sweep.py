@@ -1,4 +1,4 @@
-"""`selfish plan` and `selfish table`: what a sweep would do, and what it has shown."""
+"""`selfish plan`: what a sweep would do."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ import typer
 
 from orchestration.options import (
     DataOption,
-    FormatOption,
-    InsecureOption,
     JsonOption,
     MaxGpuHoursOption,
     SpecArgument,
     StoreOption,
-    TrackingOption,
-    chosen_format,
     read_settings,
 )
 
@@ -58,26 +54,3 @@ def plan(
         say(f"warning: {warning}")
     if max_gpu_hours is not None:
         prices.refuse_beyond(made, max_gpu_hours)
-
-
-def table(
-    spec: SpecArgument,
-    format_name: FormatOption = "text",
-    store: StoreOption = None,
-    data: DataOption = None,
-    tracking_uri: TrackingOption = None,
-    insecure_tracking: InsecureOption = False,
-    as_json: JsonOption = False,
-) -> int:
-    """Print a sweep's table from what is recorded so far; unfinished cells say 3/5."""
-    from orchestration import wanted
-    from orchestration.terminal import answer
-
-    chosen = chosen_format(format_name, as_json)
-    settings = read_settings(store=store, data=data, tracking_uri=tracking_uri, insecure_tracking=insecure_tracking)
-    sweep = wanted.load(spec)
-    found = wanted.require_store(settings)
-    from orchestration.tables import render_table
-
-    answer(render_table(sweep, found, settings.tracking_uri, chosen))
-    return 0

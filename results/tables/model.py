@@ -1,4 +1,4 @@
-"""A table: columns, rows of numbers with the text they are shown as, and the notes printed below."""
+"""A table: columns, rows of what is shown, the notes printed below, and all of its numbers for programs."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+NOTHING = "–"
+
 
 @dataclass(frozen=True)
 class Column:
     """One column.
 
     Args:
-        title: what stands above it in text, Markdown and LaTeX.
-        names: the machine names of its values in CSV; a `mean ± std (n)` column has several.
+        title: what stands above it.
         is_number: whether it is aligned to the right.
     """
 
     title: str
-    names: tuple[str, ...]
     is_number: bool = True
 
 
@@ -28,11 +28,15 @@ class Entry:
 
     Args:
         text: as a person reads it.
-        values: one for each of the column's names; `None` where there is nothing.
+        value: what rows are sorted by: a number or a text; `None` where there is nothing.
+        is_best: whether it is significantly the best of those it is compared with.
+        mark: a sign behind the number that a note explains; empty as a rule.
     """
 
     text: str
-    values: tuple[Any, ...]
+    value: str | int | float | bool | None = None
+    is_best: bool = False
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,15 @@ class Table:
         columns: from left to right.
         rows: in order; each has one entry a column.
         notes: lines below the table; the selection rule is the first.
-        data: what JSON says of it, without the format's version.
+        block_starts: numbers of the rows, from 1, that begin a new block of rows; the first row's is left out.
+        lines: what CSV says, one flat line for each cell, all with the same names.
+        data: what JSON says, without the format's version.
     """
 
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Entry, ...], ...]
     notes: tuple[str, ...]
+    block_starts: tuple[int, ...] = ()
+    lines: tuple[Mapping[str, Any], ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""A table as text, Markdown, LaTeX, CSV or JSON: the same bytes on every terminal, in every locale and time zone."""
+"""A table in one of six formats: the same bytes on every terminal, in every locale and time zone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import re
 import textwrap
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from rich import box
@@ -16,13 +16,18 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from results.tables.model import Table
+from results.tables.fragment import as_html
+from results.tables.latex import as_latex
+from results.tables.model import Entry, Table
+from results.tables.words import printable, wrapped
 from selfish_core.errors import InputError, unknown_name
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 TEXT_WIDTH = 10_000
 TITLE_WIDTH = 16
+NOTE_WIDTH = 120
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+BEST = "*"
 
 
 def render(table: Table, format_name: str) -> str:
@@ -36,26 +41,18 @@ def render(table: Table, format_name: str) -> str:
     return FORMATS[format_name](table)
 
 
-def printable(text: str) -> str:
-    r"""Write control characters as escapes, so that a name cannot steer a terminal.
-
-    >>> printable("a\x1b[31m")
-    'a\\x1b[31m'
-    """
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
 def as_text(table: Table) -> str:
-    """Render for a terminal, in the table's natural width whatever the terminal's."""
+    """Render for a terminal, in the table's natural width whatever the terminal's; `*` marks the best."""
     grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in table.columns:
-        grid.add_column(
-            Text(textwrap.fill(printable(column.title), TITLE_WIDTH)),
-            justify="right" if column.is_number else "left",
-            no_wrap=True,
-        )
-    for row in table.rows:
-        grid.add_row(*(Text(printable(entry.text)) for entry in row))
+    shown = []
+    for place, column in enumerate(table.columns):
+        title = wrapped(printable(column.title), TITLE_WIDTH)
+        entries = [row[place] for row in table.rows]
+        shown.append(_aligned(entries, max(map(len, title))) if column.is_number else [_marked(one) for one in entries])
+        side: Literal["left", "right"] = "right" if column.is_number else "left"
+        grid.add_column(Text("\n".join(title), justify=side), no_wrap=True)
+    for number, row in enumerate(zip(*shown, strict=True), start=1):
+        grid.add_row(*map(Text, row), end_section=number in table.block_starts)
     out = io.StringIO()
     console = Console(
         file=out,
@@ -68,46 +65,39 @@ def as_text(table: Table) -> str:
     )
     console.print(grid)
     lines = [printable(table.title), "", *(line.rstrip() for line in out.getvalue().splitlines())]
-    return "\n".join([*lines, "", *(printable(note) for note in table.notes)]) + "\n"
+    return "\n".join([*lines, "", *map(_note, table.notes)]) + "\n"
 
 
 def as_markdown(table: Table) -> str:
     """Render as a Markdown table with the notes below."""
-    frame = _shown(table, _escape_markdown)
+    frame = pd.DataFrame(
+        [[_markdown_entry(entry) for entry in row] for row in table.rows],
+        columns=[_escape_markdown(column.title) for column in table.columns],
+        dtype=object,
+    )
     align = ["right" if column.is_number else "left" for column in table.columns]
     grid = frame.to_markdown(index=False, disable_numparse=True, colalign=align if table.rows else None)
     notes = "\n\n".join(_escape_markdown(note) for note in table.notes)
     return f"**{_escape_markdown(table.title)}**\n\n{grid}\n\n{notes}\n"
 
 
-def as_latex(table: Table) -> str:
-    """Render as a booktabs `tabular` with the notes below it."""
-    align = "".join("r" if column.is_number else "l" for column in table.columns)
-    styler = _shown(table, printable).style.hide(axis="index")
-    styler = styler.format(escape="latex").format_index(escape="latex", axis="columns")
-    grid = styler.to_latex(hrules=True, column_format=align)
-    notes = "".join(f"\n\\par\\footnotesize {_escape_latex(note)}" for note in table.notes)
-    return _mathematical(f"% {printable(table.title)}\n{grid}{notes.lstrip(chr(10))}\n")
-
-
 def as_csv(table: Table) -> str:
-    """Render as CSV with a column for every value, at full precision; notes are left out.
+    """Render as CSV, one line for each cell with all of its numbers at full precision; notes are left out.
 
-    A cell of text that a spreadsheet would take for a formula is led by an apostrophe.
+    A text that a spreadsheet would take for a formula is led by an apostrophe.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
-    writer.writerow([_csv_cell(name) for column in table.columns for name in column.names])
-    for row in table.rows:
-        writer.writerow([_csv_cell(value) for entry in row for value in entry.values])
+    writer.writerow([_csv_cell(name) for name in (table.lines[0] if table.lines else ())])
+    for line in table.lines:
+        writer.writerow([_csv_cell(value) for value in line.values()])
     return out.getvalue()
 
 
 def as_json(table: Table) -> str:
-    """Render as JSON: schema version, selection rule, and for every cell its numbers and its trials' states by key."""
-    return (
-        json.dumps({"schema_version": SCHEMA_VERSION, **table.data}, indent=2, sort_keys=True, allow_nan=False) + "\n"
-    )
+    """Render as JSON: the selection rule, every cell with its numbers and trials, and every comparison."""
+    data = {"schema_version": SCHEMA_VERSION, **table.data, "notes": list(table.notes)}
+    return json.dumps(data, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
 FORMATS: dict[str, Callable[[Table], str]] = {
@@ -116,37 +106,41 @@ FORMATS: dict[str, Callable[[Table], str]] = {
     "latex": as_latex,
     "csv": as_csv,
     "json": as_json,
+    "html": as_html,
 }
 
 
-def _shown(table: Table, escape: Callable[[str], str]) -> pd.DataFrame:
-    rows = [[escape(entry.text) for entry in row] for row in table.rows]
-    return pd.DataFrame(rows, columns=[escape(column.title) for column in table.columns], dtype=object)
+def _aligned(entries: list[Entry], width: int) -> list[str]:
+    """Write a column's numbers under each other, their marks behind them; `width` is that of the title."""
+    marks_width = max((len(_marked(entry)) - len(printable(entry.text)) for entry in entries), default=0)
+    width = max([width - marks_width, *(len(printable(entry.text)) for entry in entries)])
+    return [f"{' ' * (width - len(printable(entry.text)))}{_marked(entry)}" for entry in entries]
+
+
+def _marked(entry: Entry) -> str:
+    return printable(entry.text) + (BEST if entry.is_best else "") + entry.mark
+
+
+def _note(note: str) -> str:
+    return textwrap.fill(
+        printable(note), NOTE_WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _markdown_entry(entry: Entry) -> str:
+    text = _escape_markdown(entry.text)
+    return (f"**{text}**" if entry.is_best else text) + entry.mark
 
 
 def _escape_markdown(text: str) -> str:
     return re.sub(r"([\\|`*_<>\[\]])", r"\\\1", printable(text))
 
 
-def _escape_latex(text: str) -> str:
-    special = {char: f"\\{char}" for char in "&%$#_{}"}
-    special |= {
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "<": r"\ensuremath{<}",
-    }
-    return "".join(special.get(char, char) for char in printable(text))
-
-
-def _mathematical(text: str) -> str:
-    """Write the signs of our own cells and notes in a form that every LaTeX knows."""
-    return text.replace("±", r"$\pm$").replace("≤", r"$\leq$").replace("–", "--").replace("×", r"$\times$")
-
-
 def _csv_cell(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, str):
         text = printable(value)
         return f"'{text}" if value.lstrip(" ").startswith(FORMULA_STARTS) else text

@@ -12,7 +12,7 @@ import pytest
 
 from results.aggregate import Cell, conclude, tabulate
 from results.frames import EpochRow, tidy
-from results.tables import sweep
+from results.tables import notes
 from selfish_core.errors import InputError
 
 
@@ -172,8 +172,7 @@ def test_cell_computed_by_several_code_versions_says_so(make_trial: Any, make_me
     )
     (cell,) = tabulate(conclude(frame, trials.values(), 3), "method", "sparsity")
     assert cell.code_versions == ("aaa", "bbb")
-    table = sweep.build([cell], rows="method", columns="sparsity", metric="test_perplexity", epochs=3, title="t")
-    assert "static, 0.5: computed by several versions of the code: aaa, bbb." in table.notes
+    assert notes.of_cells([cell]) == ["† mixes code versions: static, 0.5; --format json has them."]
     (pure,) = tabulate(conclude(frame, [trials[1], trials[3]], 3), "method", "sparsity")
     assert pure.code_versions == ("aaa",)
 
@@ -193,5 +192,4 @@ def test_a_pruned_trial_is_selected_among_its_sparse_epochs(make_trial: Any, mak
     assert concluded["selected_epoch"].tolist() == [3.0]
     cell = tabulate(concluded, "method", "sparsity")[0]
     assert cell.metric.mean == 81
-    table = sweep.build([cell], rows="method", columns="sparsity", metric="test_perplexity", epochs=3, title="pruned")
-    assert any("only epochs at their final sparsity" in note for note in table.notes)
+    assert any("only epochs at their final sparsity" in note for note in notes.of_cells([cell]))
