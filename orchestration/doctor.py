@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.cluster import local_capacity
-from orchestration.settings import Settings, user_file, user_folder, without_password
+from orchestration.settings import Settings
 from orchestration.terminal import amount, columns
 from orchestration.wanted import find_store
 from selfish_core.catalogue.corpora import CORPORA, CORPUS_CONFIGS, SPLITS
 from selfish_core.catalogue.extensions import installed
 from selfish_core.errors import SelfishError
 from selfish_core.object_storage import is_url
+from selfish_core.places import user_file, user_folder, without_password
 
 PACKAGES = ("selfish", "torch", "ray", "mlflow", "optuna", "pandas", "numpy", "pydantic", "s3fs")
 LOW_DISK_BYTES = 2 * 10**9
@@ -147,7 +148,7 @@ def _damage(corpus: str, folder: Path) -> str:
 
 def _tracking(settings: Settings) -> dict[str, Any]:
     """Reach MLflow once; a database that nothing was written to yet is no fault."""
-    from results.load import connect, explained, sqlite_path
+    from results.tracking_store import connect, explained, sqlite_path
 
     uri = without_password(settings.tracking_uri)
     try:

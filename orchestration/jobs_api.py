@@ -14,8 +14,9 @@ from urllib.parse import quote, urlsplit
 
 import requests
 
-from orchestration.settings import LOOPBACK, without_password
+from orchestration.settings import LOOPBACK
 from selfish_core.errors import InputError, SelfishError
+from selfish_core.places import without_password
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0

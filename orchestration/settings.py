@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import platformdirs
-
 from selfish_core.errors import InputError, unknown_name
 from selfish_core.object_storage import check_url, is_url
+from selfish_core.places import user_file, user_folder, without_password
 
 NAMES = ("store", "data", "tracking_uri", "ray_address", "jobs_url")
 """Every setting: `--tracking-uri`, `SELFISH_TRACKING_URI` and `tracking_uri:` in the user file mean the same."""
@@ -62,16 +61,6 @@ class Settings:
     origins: Mapping[str, Setting]
 
 
-def user_folder() -> Path:
-    """Return the folder of the trial store, the MLflow database and the corpora, unless a setting says otherwise."""
-    return Path(platformdirs.user_data_dir("selfish", appauthor=False))
-
-
-def user_file() -> Path:
-    """Return the file in which a user keeps settings."""
-    return Path(platformdirs.user_config_dir("selfish", appauthor=False)) / "config.yaml"
-
-
 def read(
     flags: Mapping[str, str | None], environment: Mapping[str, str], *, is_insecure_tracking_allowed: bool = False
 ) -> Settings:
@@ -105,15 +94,6 @@ def read(
         jobs_url=origins["jobs_url"].value,
         origins=origins,
     )
-
-
-def without_password(uri: str) -> str:
-    """Return a URI that may be shown.
-
-    >>> without_password("https://ann:secret@host/x")
-    'https://***@host/x'
-    """
-    return re.sub(r"(?<=//)[^/@]*@", "***@", uri)
 
 
 def _find(

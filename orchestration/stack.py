@@ -118,7 +118,7 @@ def make_plan(*, cpus: int, gpus: int, host: str, port: int, mlflow_port: int | 
         TrackingError: when the database cannot be made.
     """
     from orchestration.ui import HOST, free_port, server_command
-    from results.load import SQLITE, prepare
+    from results.tracking_store import SQLITE, prepare
 
     words: tuple[str, ...] = ()
     if mlflow_port is not None and tracking_uri.startswith(SQLITE):

@@ -14,9 +14,9 @@ from typing import Any
 
 import psutil
 
-from orchestration.settings import user_folder
 from selfish_core.errors import SelfishError
 from selfish_core.files import LocalStorage
+from selfish_core.places import user_folder
 from selfish_core.storage import decode_json, encode_json
 
 KEEPER_FILE, STACK_FILE = "keeper.json", "stack.json"

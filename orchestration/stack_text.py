@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 
-from orchestration.settings import without_password
 from orchestration.stack import Stack
 from orchestration.terminal import count
+from selfish_core.places import without_password
 
 
 def described(stack: Stack) -> dict[str, object]:

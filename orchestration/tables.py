@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 
 from orchestration.decisions import Stopped
+from orchestration.gathering import gather
 from orchestration.story import Course, Story
-from orchestration.terminal import say
 from orchestration.wanted import Wanted, chosen
 from results.aggregate import AT_SELECTED_IF_THERE, METRICS_NEEDED
-from results.evidence import Evidence, gather
+from results.evidence import Evidence
 from results.frames import WATCHED, tidy
 from results.tables.assemble import assemble
 from results.tables.model import Table
@@ -20,8 +19,6 @@ from results.tables.view import View, of_spec
 from selfish_core.trial_store import TrialStore
 
 log = logging.getLogger(__name__)
-
-TELL_EVERY_SECONDS = 3.0
 
 
 def render_table(wanted: Wanted, store: TrialStore, tracking_uri: str | None, format_name: str) -> str:
@@ -49,27 +46,13 @@ def make_table(sweeps: Sequence[Wanted], view: View, store: TrialStore | None, t
         return assemble([Evidence(wanted.spec, wanted.trials, tidy([])) for wanted in sweeps], view)
     evidence = []
     stopped: set[str] = set()
-    progress = ReadingProgress()
     for wanted in sweeps:
         trials = chosen(wanted, store).trials
-        evidence.append(gather(wanted.spec, trials, store, tracking_uri, metrics=needed(view), progress=progress.tell))
+        evidence.append(gather(wanted.spec, trials, store, tracking_uri, metrics=needed(view)))
         stopped.update(stopped_early(wanted, store))
     for warning in dict.fromkeys(warning for one in evidence for warning in one.warnings):
         log.warning("%s%s", "the table is " if warning.startswith("made ") else "", warning)
     return assemble(evidence, view, stopped)
-
-
-class ReadingProgress:
-    """Tells on stderr how far a slow reading is, a line every few seconds; a quick one says nothing."""
-
-    def __init__(self) -> None:
-        self._told = time.monotonic()
-
-    def tell(self, what: str, num_done: int, num_parts: int) -> None:
-        """Take note of a part that was read."""
-        if time.monotonic() - self._told >= TELL_EVERY_SECONDS:
-            self._told = time.monotonic()
-            say(f"reading {what}: {num_done} of {num_parts}")
 
 
 def needed(view: View) -> frozenset[str]:

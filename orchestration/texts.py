@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from orchestration.settings import Settings, user_folder
+from orchestration.settings import Settings
 from selfish_core.catalogue.corpora import CORPORA, SPLITS, FolderCorpusConfig
 from selfish_core.config import TrialConfig
+from selfish_core.places import user_folder
 
 
 def missing(configs: Iterable[TrialConfig], settings: Settings) -> Iterator[str]:

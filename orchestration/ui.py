@@ -20,8 +20,8 @@ from urllib.parse import quote, urlencode
 
 import requests
 
-from results.load import sqlite_path
 from results.names import in_mlflow
+from results.tracking_store import sqlite_path
 from selfish_core.errors import InputError, TrackingError
 
 HOST = "127.0.0.1"

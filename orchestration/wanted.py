@@ -10,11 +10,12 @@ from pathlib import Path
 from orchestration import decisions
 from orchestration.registry import registered_trials
 from orchestration.searched import chosen_trials
-from orchestration.settings import Settings, user_folder
+from orchestration.settings import Settings
 from orchestration.terminal import say
 from selfish_core.config import TrialConfig
 from selfish_core.errors import InputError, StoreError
 from selfish_core.object_storage import is_url
+from selfish_core.places import user_folder
 from selfish_core.trial_store import TrialStore
 from sweeps import spec as spec_module
 from sweeps.expand import Trial, expand

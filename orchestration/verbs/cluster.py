@@ -47,8 +47,8 @@ def submit(
 ) -> int:
     """Hand a sweep to a Ray cluster and leave; submitting it again finds the job that runs."""
     from orchestration import jobs, wanted
-    from orchestration.settings import without_password
     from orchestration.terminal import answer, answer_json, count, say
+    from selfish_core.places import without_password
     from selfish_core.provenance import code_version
 
     settings = read_settings(

@@ -45,6 +45,7 @@ def gate_densities(evidence: Evidence, options: FigureOptions) -> Figure:
         )
     configs = {trial.key: trial.config for trial in evidence.trials}
     gates = [_gated(_gates(configs[setting.keys[0]])) for setting in moving]
+    _check_recorded(frame, gates)
     num_panels = sum(map(len, gates))
     if num_panels > MAX_PANELS:
         told = f"{num_panels} panels, a layer of a setting each, and at most {MAX_PANELS} can be read"
@@ -75,6 +76,7 @@ def layer_densities(evidence: Evidence, options: FigureOptions) -> Figure:
     last = frame[frame["epoch"] == evidence.spec.epochs].set_index("key")
     panels, counts = [], []
     shares = shared(evidence, options)
+    _check_recorded(frame, [_gates(configs[key]) for share in shares for one in share.settings for key in one.answered])
     for share in shares:
         found = [(one, _layers(last, one, configs)) for one in share.settings if one.is_finished]
         found = [(one, layers) for one, layers in found if _is_sparse(layers)]
@@ -108,6 +110,19 @@ def _gates(config: TrialConfig) -> Gates:
         for gate, rows in shape.gate_slices:
             layer[gate] = layer.get(gate, 0) + (rows.stop - rows.start) * (shape.size // shape.shape[0])
     return found
+
+
+def _check_recorded(frame: pd.DataFrame, gates: Sequence[Gates]) -> None:
+    """Refuse trials of which a gate's density was never recorded.
+
+    Raises:
+        InputError: naming the first that is missing.
+    """
+    for layers in gates:
+        for layer, names in layers.items():
+            for gate in names:
+                if f"{GATE_DENSITY_PREFIX}{layer}.{gate}" not in frame.columns:
+                    raise InputError(f"no record tells the density of gate {gate} of {layer}, which the figure needs")
 
 
 def _gated(gates: Gates) -> Gates:

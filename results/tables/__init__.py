@@ -30,13 +30,13 @@ def build(
         import results, results.tables
         from results.tables.render import render
 
-        evidence = results.load("quickstart")
+        evidence = results.gather("quickstart")
         print(render(results.tables.build(evidence), "text"))                       # as the spec's `table:` says
         free = results.tables.build(evidence, rows="method", columns="sparsity", metric="val_perplexity")
         print(render(free, "markdown"))                                             # any other fields, as a grid
 
     Args:
-        evidence: what is recorded of the sweep (`results.load`), or of each sweep of a definition, in its order.
+        evidence: what is recorded of the sweep (`results.gather`), or of each sweep of a definition, in its order.
         view: a definition or its name, or any view; None for what the sweep's spec says.
         rows: another field for the rows.
         columns: another field for the columns; `none` for a table of one column.

@@ -17,7 +17,9 @@ WRITERS = {
     "orchestration/stack.py": "the log of the local stack's keeper",
     "orchestration/submitted.py": "the spec that came with a job, in a folder of its own",
     "orchestration/supervise.py": "the log",
-    "results/load.py": "MLflow's database, a view",
+    "results/figures/paper.py": "a picture, for who draws one in a notebook",
+    "results/cache.py": "a cache of what MLflow shows, checked by sha256 at every read",
+    "results/tracking_store.py": "MLflow's database, a view",
 }
 CALLS = {"write_bytes", "write_text", "touch", "symlink_to", "hardlink_to", "copyfile", "copytree"}
 

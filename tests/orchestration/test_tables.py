@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration import cli, decisions, tables
+from orchestration import cli, decisions
 from orchestration.decisions import Retried, Started, Stopped
 from orchestration.tables import make_table, needed, stopped_early
 from orchestration.wanted import load
@@ -149,15 +149,6 @@ def test_a_trial_that_two_sweeps_want_counts_once(spec: Path, store: TrialStore)
 def test_a_searched_sweep_shows_what_was_chosen(store: TrialStore) -> None:
     wanted = load("quickstart-search")
     assert make_table([wanted], of_spec(wanted.spec), store, None).rows == ()
-
-
-def test_only_a_slow_reading_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    now = 100.0
-    monkeypatch.setattr("orchestration.tables.time.monotonic", lambda: now)
-    progress = tables.ReadingProgress()
-    for now in (101.0, 104.0, 105.0, 108.0):
-        progress.tell("runs", int(now), 200)
-    assert capsys.readouterr().err.splitlines() == ["reading runs: 104 of 200", "reading runs: 108 of 200"]
 
 
 def test_only_what_a_table_needs_is_read() -> None:

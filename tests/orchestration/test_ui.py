@@ -17,8 +17,8 @@ import requests
 
 from orchestration import ui
 from orchestration.tracking import Projector, SweepView
-from results.load import load
 from results.load_records import load_records
+from results.reading import read
 from selfish_core.errors import InputError, TrackingError
 from selfish_core.trial_store import TrialStore
 
@@ -38,7 +38,7 @@ def test_serves_the_experiment_until_ctrl_c(store: TrialStore, tracking_uri: str
             base = told[0].split()[-1].split("/#")[0]
             seen["page"] = requests.get(base, timeout=10).status_code
             seen["foreign"] = requests.get(base, headers={"Host": "evil.example"}, timeout=10).status_code
-            seen["frame"] = load(base, projector.experiment, [trial.key for trial in trials])
+            seen["frame"] = read(base, projector.experiment, [trial.key for trial in trials]).frame
             Projector(store, base).project([SweepView("quick", trials)])
             threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
 

@@ -1,4 +1,4 @@
-"""MLflow to the tidy frame, and the one way in which Selfish opens an MLflow tracking store.
+"""The one way in which Selfish opens an MLflow tracking store, and what it asks MLflow's client for.
 
 mlflow is imported when it is first needed, with short timeouts: a table or a sweep never waits minutes for a server.
 """
@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from filelock import FileLock, Timeout
 
 from results import names
-from results.frames import ALWAYS_THERE, EpochRow, tidy
 from selfish_core.errors import InputError, TrackingError
+from selfish_core.places import without_password
 from selfish_core.records import is_watched
-
-_log = logging.getLogger(__name__)
 
 SQLITE = "sqlite:///"
 SCHEMES = ("sqlite:///", "http://", "https://", "postgresql", "mysql", "mssql")
@@ -40,42 +37,12 @@ QUIET = ("mlflow", "alembic", "urllib3.connectionpool")
 """Loggers whose tracebacks on a lost connection would bury our one line about it."""
 
 LOCK_SECONDS = 60
-PAGE = 1000
+PAGE = 500
 BULK_RUNS = 100
+"""Runs whose history one request takes, by MLflow's rule."""
+
 BULK_POINTS = 25_000
-
-
-def load(tracking_uri: str, experiment: str, keys: Iterable[str]) -> pd.DataFrame:
-    """Return the tidy frame of the trials with these keys, as MLflow shows them.
-
-    Runs that are malformed are ignored and named in one warning: without our tags, with a tag that cannot be read,
-    a second run of a key, or with epochs whose metrics are not all there.
-
-    Args:
-        tracking_uri: absolute URI of the tracking store.
-        experiment: name of the trial store's experiment (`results.names.experiment_name`).
-        keys: content keys in any order; those that MLflow does not have give no rows.
-
-    Raises:
-        InputError: when the URI is of a kind that MLflow no longer serves.
-        TrackingError: when MLflow cannot be reached.
-    """
-    wanted = set(keys)
-    with explained(tracking_uri):
-        client = connect(tracking_uri)
-        found = client.get_experiment_by_name(experiment)
-        runs = [] if found is None else list(search(client, found.experiment_id))
-        chosen, ignored = _choose(runs, wanted)
-        histories = read_histories(client, chosen)
-    rows: list[EpochRow] = []
-    for run in chosen:
-        try:
-            rows += _rows(run, histories[run.info.run_id])
-        except ValueError as error:
-            ignored.append(_named(run, str(error)))
-    if ignored:
-        _log.warning("ignored %d MLflow runs of %s: %s", len(ignored), experiment, "; ".join(sorted(ignored)))
-    return tidy(rows)
+"""Points that MLflow answers one request with, at most."""
 
 
 def connect(tracking_uri: str, *, may_create: bool = False) -> Any:
@@ -156,15 +123,18 @@ def explained(tracking_uri: str) -> Iterator[None]:
         raise
     except Exception as error:
         text = " ".join(str(error).split())[:200] or type(error).__name__
-        raise TrackingError(f"MLflow at {tracking_uri}: {text}") from error
+        raise TrackingError(f"MLflow at {without_password(tracking_uri)}: {text}") from error
 
 
-def search(client: Any, experiment_id: str, query: str = "") -> Iterator[Any]:
-    """Yield the active runs of an experiment, the oldest first."""
+def search(client: Any, experiment_id: str, query: str = "", *, is_deleted: bool = False) -> Iterator[Any]:
+    """Yield the active runs of an experiment, or the deleted ones, the oldest first."""
+    from mlflow.entities import ViewType
+
     token = None
     order = ["attributes.start_time ASC", "attributes.run_id ASC"]
+    view = ViewType.DELETED_ONLY if is_deleted else ViewType.ACTIVE_ONLY
     while True:
-        page = client.search_runs([experiment_id], query, max_results=PAGE, order_by=order, page_token=token)
+        page = client.search_runs([experiment_id], query, view, PAGE, order, token)
         yield from page
         token = page.token
         if not token:
@@ -178,21 +148,27 @@ def read_histories(client: Any, runs: Sequence[Any]) -> dict[str, dict[str, list
     for metric in metrics:
         having = [run.info.run_id for run in runs if metric in run.data.metrics]
         for start in range(0, len(having), BULK_RUNS):
-            for run_id, step, value in _history(client, having[start : start + BULK_RUNS], metric):
+            for run_id, step, value in read_history(client, having[start : start + BULK_RUNS], metric):
                 read[run_id].setdefault(names.recorded(metric), []).append((step, value))
     return read
 
 
-def _history(client: Any, run_ids: list[str], metric: str) -> list[tuple[str, int, float]]:
-    """Read one metric of up to 100 runs: in one query where this mlflow has it, else run by run."""
+def read_history(client: Any, run_ids: Sequence[str], metric: str) -> list[tuple[str, int, float]]:
+    """Read all (run id, step, value) of one metric of a few runs: in one query where MLflow has it, else run by run.
+
+    Args:
+        client: from `connect`.
+        run_ids: at most `BULK_RUNS`.
+        metric: its name in MLflow.
+    """
     store = _store_of(client)
     points: list[tuple[str, int, float]] | None = None
     try:
         if hasattr(store, "get_metric_history_bulk"):
-            found = store.get_metric_history_bulk(run_ids, metric, BULK_POINTS)
+            found = store.get_metric_history_bulk(list(run_ids), metric, BULK_POINTS)
             points = [(point.run_id, point.step, point.value) for point in found]
         elif hasattr(store, "get_host_creds"):
-            points = _history_over_http(store, run_ids, metric)
+            points = _history_over_http(store, list(run_ids), metric)
     except (AttributeError, TypeError, KeyError, ValueError):
         points = None
     if points is not None and len(points) < BULK_POINTS:
@@ -215,47 +191,6 @@ def _history_over_http(store: Any, run_ids: list[str], metric: str) -> list[tupl
     if response.status_code != 200:
         return None
     return [(point["run_id"], int(point["step"]), float(point["value"])) for point in response.json()["metrics"]]
-
-
-def _choose(runs: Iterable[Any], wanted: set[str]) -> tuple[list[Any], list[str]]:
-    chosen: dict[str, Any] = {}
-    ignored: list[str] = []
-    for run in runs:
-        key = run.data.tags.get(names.TAG_KEY)
-        if key in chosen:
-            ignored.append(_named(run, f"a second run of {key}"))
-        elif key in wanted:
-            chosen[str(key)] = run
-        elif key is None and names.TAG_SWEEP not in run.data.tags:
-            ignored.append(_named(run, f"has no tag {names.TAG_KEY}"))
-    return list(chosen.values()), ignored
-
-
-def _rows(run: Any, history: Mapping[str, list[tuple[int, float]]]) -> Iterator[EpochRow]:
-    tags = run.data.tags
-    num_epochs = int(tags.get(names.TAG_EPOCHS, "0"))
-    if not 0 <= num_epochs <= names.MAX_STEP:
-        raise ValueError(f"has {num_epochs} epochs")
-    values: dict[int, dict[str, float]] = {epoch: {} for epoch in range(1, num_epochs + 1)}
-    for metric, points in history.items():
-        inexact = names.decode_inexact(tags.get(names.NONFINITE_PREFIX + metric, ""))
-        for step, value in points:
-            exact = inexact.get(step, value)
-            if step in values and values[step].setdefault(metric, exact) != exact and exact == exact:
-                raise ValueError(f"has two values of {metric} at epoch {step}")
-    rows = []
-    for epoch, metrics in values.items():
-        has_diverged = epoch == num_epochs and tags.get(names.TAG_STATE) == "diverged"
-        lacking = [name for name in ALWAYS_THERE if name not in metrics]
-        if lacking and not has_diverged:
-            raise ValueError(f"lacks {lacking[0]} at epoch {epoch}")
-        outcome = "diverged" if has_diverged else "trained"
-        rows.append(EpochRow(tags[names.TAG_KEY], epoch, outcome, metrics, tags.get(names.TAG_CODE_VERSION, "")))
-    return iter(rows)
-
-
-def _named(run: Any, reason: str) -> str:
-    return f"{run.info.run_id} ({run.info.run_name!r}) {reason}"
 
 
 def _store_of(client: Any) -> Any:
