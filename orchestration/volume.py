@@ -54,6 +54,7 @@ def checkpoint_bytes(config: TrialConfig) -> int:
         NUMBER_BYTES * numbers
         + num_masks * mask_bytes
         + signs
+        + _overwritten_bytes(config)
         + GENERATOR_BYTES * num_generators
         + TENSOR_HEAD_BYTES * num_tensors
         + OTHER_BYTES
@@ -96,6 +97,16 @@ def num_finished(keep: Keep, epochs: int) -> int:
     """
     counts = {"all": num_running(keep, epochs), "best_of_trial": 2, "best_of_sweep": 1, "none": 0}
     return min(counts[keep.finished], num_running(keep, epochs))
+
+
+def _overwritten_bytes(config: TrialConfig) -> int:
+    """Return what the best epoch's checkpoint says of the weights that the update after its evaluation removed."""
+    part = config.sparsity
+    if part.update_every_epochs is None or not part.removal_rate:
+        return 0
+    masked = [target for target in tensor_targets(config) if target.density < 1.0]
+    num_removed = sum(target.num_active * part.removal_rate for target in masked)
+    return round(NUMBER_BYTES * num_removed) + sum(-(-target.shape.size // 8) for target in masked)
 
 
 def _copies(optimizer: OptimizerConfig, part: SparsityConfig) -> tuple[int, int]:

@@ -35,6 +35,8 @@ def dump(training: Training) -> tuple[bytes, dict[str, Any]]:
         **_named("explored", {name: pack(mask) for name, mask in updater.explored.items()}),
         **_named("optimizer", optimizer.tensors),
         **_named("memory", remembered),
+        **_named("overwritten", training.overwritten.values),
+        **_named("overwritten_where", {name: pack(where) for name, where in training.overwritten.where.items()}),
         **_extras(training),
         **_named("generators", {name: generator.get_state() for name, generator in training.generators.items()}),
     }
@@ -43,6 +45,7 @@ def dump(training: Training) -> tuple[bytes, dict[str, Any]]:
         "key": training.config.key(),
         "device": training.device.type,
         "progress": asdict(training.progress),
+        "overwritten": sorted(training.overwritten.where),
         "mask_updates": updater.num_updates,
         "mask_targets": updater.targets,
         "memory": values,
@@ -104,6 +107,15 @@ def _restore(training: Training, groups: Mapping[str, dict[str, Tensor]], state:
         if name not in ON_DEVICE:
             generator.set_state(groups["generators"][name])
     training.progress = Progress(**state["progress"])
+    _restore_overwritten(training, groups)
+
+
+def _restore_overwritten(training: Training, groups: Mapping[str, dict[str, Tensor]]) -> None:
+    training.overwritten.forget()
+    parameters = training.parameters()
+    for name, where in groups.get("overwritten_where", {}).items():
+        training.overwritten.where[name] = unpack(where, parameters[name].shape).to(training.device)
+    training.overwritten.values |= _moved(groups.get("overwritten", {}), training.device)
 
 
 def _restore_on_device(training: Training, groups: Mapping[str, dict[str, Tensor]], device: str) -> list[str]:

@@ -24,6 +24,7 @@ from selfish_core.sparsity.snip import snip_masks
 from selfish_core.sparsity.updater import MaskUpdate, MaskUpdater
 from selfish_core.training.distances import Distances
 from selfish_core.training.evaluate import evaluate
+from selfish_core.training.evaluated import Overwritten
 from selfish_core.training.gradients import Gradients
 from selfish_core.training.lengths import step_lengths
 from selfish_core.training.measure import measure, perplexity
@@ -101,6 +102,7 @@ class Training:
         self.device = device
         self.beat = beat
         self.progress = Progress()
+        self.overwritten = Overwritten()
         self.generators = _generators(config, device)
         self._text = _Text(config, corpus, device)
         architecture = built_architecture(config)
@@ -140,6 +142,7 @@ class Training:
             epoch: gathers what single steps showed, for a caller who wants to see them.
         """
         epoch = Epoch() if epoch is None else epoch
+        self.overwritten.forget()
         try:
             self._train(epoch)
             is_selectable = self.updater.is_at_target()
@@ -152,6 +155,8 @@ class Training:
         if self.updater.is_due_after_epoch(self.progress.epoch, self.progress.step) and not starts_averaging:
             self.update_masks(epoch)
         self._rewind(epoch)
+        with self.optimizer.evaluation_weights():
+            self.overwritten.compare(self.parameters())
         metrics = self._metrics(epoch, losses)
         metrics["is_averaging"] = float(was_averaging)
         metrics["is_selectable"] = float(is_selectable)
@@ -287,6 +292,7 @@ class Training:
                 self._check_evaluated("test", losses["test"])
                 self.progress.best_val_loss = losses["val"]
                 self.progress.best_epoch = self.progress.epoch + 1
+                self.overwritten.see(self.parameters())
         return losses
 
     def _loss(self, rows_TB: Tensor) -> float:

@@ -42,7 +42,7 @@ def test_a_restored_training_is_the_same_in_every_byte(training: Training, tiny_
 def test_it_holds_everything_by_name(training: Training) -> None:
     tensors, state = dump(training)
     groups = {name.split("/")[0] for name in load_tensors(tensors)}
-    assert groups == {"weights", "masks", "explored", "optimizer", "generators"}
+    assert groups == {"weights", "masks", "explored", "optimizer", "overwritten", "overwritten_where", "generators"}
     kinds = {name.split("/")[1] for name in load_tensors(tensors) if name.startswith("optimizer/")}
     assert kinds == {"means", "sums", "births"}
     assert len(state["optimizer"]["val_losses"]) == 4
