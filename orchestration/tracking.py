@@ -24,8 +24,9 @@ from orchestration.tracking_content import (
     tags_of,
     wishes_of,
 )
-from orchestration.tracking_server import KnownRun, TrackingServer, chunked_epochs, is_refusal
-from orchestration.tracking_text import experiment_note, run_name, sweep_note
+from orchestration.tracking_runs import KnownRun
+from orchestration.tracking_server import TrackingServer, chunked_epochs, is_refusal
+from orchestration.tracking_text import TABLE_HEADING, experiment_note, run_name, sweep_note
 from results import names
 from selfish_core.errors import StoreError, TrackingError
 from selfish_core.records import Record
@@ -162,9 +163,8 @@ class Projector:
             return settled[1]
         state = state_of(records, wish)
         run = self._run_of(server, wish, records, report)
-        server.log_params(run, params_of(wish.trial))
-        self._write(server, run, records, report)
-        server.log(run, tags=tags_of(wish, records, state) | self._parent_tag(run, wish))
+        about_it = tags_of(wish, records, state) | self._parent_tag(run, wish)
+        self._write(server, run, records, report, about_it, params_of(wish.trial))
         _set_status(server, run, status_of(state, wish.is_live), records)
         self._settled[key] = (seen, state)
         return state
@@ -188,17 +188,27 @@ class Projector:
         return run
 
     def _write(
-        self, server: TrackingServer, run: KnownRun, records: Sequence[Record], report: ProjectionReport
+        self,
+        server: TrackingServer,
+        run: KnownRun,
+        records: Sequence[Record],
+        report: ProjectionReport,
+        tags: Mapping[str, str],
+        params: Mapping[str, str],
     ) -> None:
-        """Write the metrics of the epochs that are not there, several epochs a call, and then how far they go."""
+        """Write the metrics of the epochs that are not there, several epochs a call, and with the last all the rest.
+
+        A call costs a database several commits, so a trial of few epochs is written in one.
+        """
         there = server.steps_beyond(run, run.has_written)
         missing = [record for record in records if record.epoch > run.has_written]
         digests = digests_of(records)
         for last, metrics in chunked_epochs((record.epoch, metrics_of(record, there)) for record in missing):
-            server.log(run, metrics=metrics, tags=shown_tags(records[:last], digests[last]))
+            rest = tags if last == len(records) else {}
+            server.log(run, metrics=metrics, tags={**shown_tags(records[:last], digests[last]), **rest}, params=params)
             report.num_epochs += last - run.has_written
             run.has_written = last
-        server.log(run, tags=shown_tags(records, digests[len(records)]))
+        server.log(run, tags={**shown_tags(records, digests[len(records)]), **tags}, params=params)
 
     def _parent_tag(self, run: KnownRun, wish: Wish) -> dict[str, str]:
         """Name the parent: the one that the run has, if it is there, else the first sweep that wants the trial."""
@@ -226,12 +236,10 @@ class Projector:
         states = {trial.key: all_states[trial.key] for trial in view.trials}
         num_answered = sum(state in ("answered", "diverged") for state in states.values())
         run = self._sweeps[view.name]
-        tags = {
-            "trials": str(len(states)),
-            "answered": str(num_answered),
-            names.TAG_NOTE: sweep_note(view.name, view.description, states),
-        }
-        server.log(run, tags=tags)
+        note = sweep_note(view.name, view.description, states)
+        has_table = run.tags.get(names.TAG_NOTE, "").startswith(note + TABLE_HEADING)
+        tags = {"trials": str(len(states)), "answered": str(num_answered)}
+        server.log(run, tags=tags if has_table else {**tags, names.TAG_NOTE: note})
         if view.is_live:
             status = "RUNNING"
         elif num_answered == len(states):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from orchestration.tracking_datasets import checksums
 from orchestration.tracking_text import trial_note
 from results import names
 from results.aggregate import TrialConfigLike
-from selfish_core.catalogue.corpora import CorpusConfig, facts
+from results.frames import fingerprint_text
+from selfish_core.catalogue.corpora import CorpusConfig
 from selfish_core.records import Record, is_watched
 
 
@@ -161,7 +162,9 @@ def tags_of(wish: Wish, records: Sequence[Record], state: str) -> dict[str, str]
         "architecture": str(flat.get("architecture.name", "")),
         "corpus": str(flat.get("corpus.name", "")),
         "seed": str(flat.get("seed", "")),
-        names.TAG_DATA: json.dumps(dict(facts(wish.trial.config.corpus).sha256), sort_keys=True),
+        "sparsity": f"{flat.get('sparsity.level', 0.0):g}",
+        "optimizer": str(flat.get("optimizer.name", "")),
+        names.TAG_DATA: checksums(wish.trial.config.corpus),
         names.TAG_STATE: state,
     }
     message = records[-1].message if records and records[-1].message else wish.failure
@@ -172,6 +175,8 @@ def tags_of(wish: Wish, records: Sequence[Record], state: str) -> dict[str, str]
     if records:
         versions = dict.fromkeys(record.provenance.code_version for record in records)
         tags[names.TAG_CODE_VERSION] = ",".join(versions)[: names.MAX_TAG_CHARS]
+        machines = fingerprint_text(record.provenance.fingerprint for record in records)
+        tags[names.TAG_FINGERPRINT] = machines[: names.MAX_TAG_CHARS]
     tags[names.TAG_NOTE] = trial_note(wish.trial, state, len(records), wish.epochs, message)
     return tags
 

@@ -2,52 +2,40 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
 
+from orchestration.tracking_datasets import Dataset
+from orchestration.tracking_runs import KnownRun, known_run
 from results import names
-from results.load import SQLITE, artifact_root, connect, explained, prepare, read_histories, search, sqlite_path
+from results.tracking_store import (
+    SQLITE,
+    artifact_root,
+    connect,
+    explained,
+    prepare,
+    read_histories,
+    search,
+    sqlite_path,
+)
 from selfish_core.errors import TrackingError
+from selfish_core.files import LocalStorage
 
-MAX_METRICS = 900
+Result = TypeVar("Result")
+
+MAX_METRICS = 800
 MAX_PARAMS = 90
 
 EXPERIMENT_TAGS = {
     "mlflow.experimentKind": "custom_model_development",
     "mlflow.experiment.primaryMetric.name": names.in_mlflow("val_perplexity"),
 }
-
-
-@dataclass
-class KnownRun:
-    """One run as MLflow last showed it, kept up to date by what is written.
-
-    Args:
-        run_id: MLflow's name of it.
-        status: RUNNING, FINISHED, FAILED or KILLED.
-        start_ms: when it started, milliseconds since 1970.
-        tags: name to value.
-        params: names of the params that are there.
-        last_step: the highest step of any metric, 0 without.
-        has_written: steps 1 to this one are all there.
-    """
-
-    run_id: str
-    status: str = "RUNNING"
-    start_ms: int = 0
-    tags: dict[str, str] = field(default_factory=dict)
-    params: set[str] = field(default_factory=set)
-    last_step: int = 0
-    has_written: int = 0
-
-    @property
-    def num_shown(self) -> int:
-        """How many epochs the run says that it shows."""
-        text = self.tags.get(names.TAG_EPOCHS, "")
-        return int(text) if text.isascii() and text.isdigit() else 0
 
 
 class TrackingServer:
@@ -64,6 +52,7 @@ class TrackingServer:
         self.experiment_id = ""
         self.waits_since: float | None = None
         self._client: Any = None
+        self._tags: dict[str, str] = {}
         self._database: tuple[int, int] | None = None
 
     def open(self, note: str) -> None:
@@ -80,7 +69,15 @@ class TrackingServer:
         with self._asking():
             self._client = connect(self.tracking_uri)
         self._database = _database_id(self.tracking_uri)
-        self.experiment_id = self._open_experiment(self.experiment, {**EXPERIMENT_TAGS, names.TAG_NOTE: note})
+        self._open_experiment(self.experiment, {**EXPERIMENT_TAGS, names.TAG_NOTE: note})
+
+    def tag_experiment(self, tags: Mapping[str, str]) -> None:
+        """Write the experiment's tags that are not there yet."""
+        for tag, value in tags.items():
+            if self._tags.get(tag) != value:
+                with self._asking():
+                    self._client.set_experiment_tag(self.experiment_id, tag, value)
+                self._tags[tag] = value
 
     def is_gone(self) -> bool:
         """Whether the SQLite database that was opened has been deleted or replaced."""
@@ -90,7 +87,7 @@ class TrackingServer:
         """Return the active runs that carry our tags, the oldest first."""
         with self._asking():
             found = list(search(self._client, self.experiment_id, query))
-        return [_known(run) for run in found if names.TAG_KEY in run.data.tags or names.TAG_SWEEP in run.data.tags]
+        return [known_run(run) for run in found if names.TAG_KEY in run.data.tags or names.TAG_SWEEP in run.data.tags]
 
     def tagged(self, tag: str, value: str) -> list[KnownRun]:
         """Return the active runs with this tag, the oldest first."""
@@ -101,7 +98,7 @@ class TrackingServer:
         """Make a run; its tags come with it, so that it can be found however early the writer dies."""
         with self._asking():
             run = self._client.create_run(self.experiment_id, start_time=start_ms, tags=dict(tags), run_name=name)
-        return _known(run)
+        return known_run(run)
 
     def steps_beyond(self, run: KnownRun, step: int) -> set[tuple[str, int]]:
         """Return the (metric, step) beyond a step that are there already: what a writer left that died midway."""
@@ -117,30 +114,55 @@ class TrackingServer:
         *,
         metrics: Sequence[tuple[str, float, int, int]] = (),
         tags: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
     ) -> None:
-        """Write metrics as (name, value, timestamp in ms, step), then the tags that are new, in one call."""
-        from mlflow.entities import Metric, RunTag
+        """Write metrics as (name, value, timestamp in ms, step), then the tags that are new, in one call.
+
+        Params go along that are not there yet; one that is there cannot change.
+        """
+        from mlflow.entities import Metric, Param, RunTag
 
         new = {name: value for name, value in (tags or {}).items() if run.tags.get(name) != value}
-        if not metrics and not new:
+        lacking = {name: value for name, value in (params or {}).items() if name not in run.params}
+        first = dict(islice(lacking.items(), MAX_PARAMS))
+        if not (metrics or new or first):
             return
         with self._asking():
             self._client.log_batch(
                 run.run_id,
                 metrics=[Metric(names.in_mlflow(name), value, at, step) for name, value, at, step in metrics],
                 tags=[RunTag(name, value) for name, value in new.items()],
+                params=[Param(name, value) for name, value in first.items()],
             )
         run.tags.update(new)
+        run.params.update(first)
         run.last_step = max([run.last_step, *(step for *_, step in metrics)])
+        if len(first) < len(lacking):
+            self.log(run, params=lacking)
 
-    def log_params(self, run: KnownRun, params: Mapping[str, str]) -> None:
-        """Write the params that are not there yet; one that is there cannot change."""
-        from mlflow.entities import Param
+    def log_dataset(self, run: KnownRun, dataset: Dataset) -> None:
+        """Log what a run was trained on, if it is not there yet."""
+        from mlflow.entities import Dataset as MlflowDataset
+        from mlflow.entities import DatasetInput, InputTag
 
-        for chunk in _chunks([name for name in params if name not in run.params], MAX_PARAMS):
-            with self._asking():
-                self._client.log_batch(run.run_id, params=[Param(name, params[name]) for name in chunk])
-            run.params.update(chunk)
+        if dataset.name in run.datasets:
+            return
+        read = DatasetInput(MlflowDataset(**asdict(dataset)), [InputTag("mlflow.data.context", "training")])
+        with self._asking():
+            self._client.log_inputs(run.run_id, [read])
+        run.datasets.add(dataset.name)
+
+    def log_files(self, run: KnownRun, files: Mapping[str, bytes]) -> None:
+        """Write artifacts of a run by their paths, in place of those that are there under these names."""
+        with tempfile.TemporaryDirectory() as folder, self._asking():
+            for name, content in files.items():
+                LocalStorage(Path(folder)).create(name, content)
+            self._client.log_artifacts(run.run_id, folder)
+
+    def with_client(self, use: Callable[[Any, str], Result]) -> Result:
+        """Let somebody use MLflow's client, who is told the experiment's id."""
+        with self._asking():
+            return use(self._client, self.experiment_id)
 
     def set_status(self, run: KnownRun, status: str, end_ms: int | None) -> None:
         """Set RUNNING, or a terminal status with the time it ended."""
@@ -156,17 +178,16 @@ class TrackingServer:
         with self._asking():
             self._client.delete_run(run.run_id)
 
-    def _open_experiment(self, name: str, tags: Mapping[str, str]) -> str:
+    def _open_experiment(self, name: str, tags: Mapping[str, str]) -> None:
         with self._asking():
             found = self._client.get_experiment_by_name(name)
             if found is None:
                 found = self._create_experiment(name)
             if found.lifecycle_stage == "deleted":
                 self._client.restore_experiment(found.experiment_id)
-            for tag, value in tags.items():
-                if found.tags.get(tag) != value:
-                    self._client.set_experiment_tag(found.experiment_id, tag, value)
-            return str(found.experiment_id)
+            self._tags = dict(found.tags)
+            self.experiment_id = str(found.experiment_id)
+        self.tag_experiment(tags)
 
     def _create_experiment(self, name: str) -> Any:
         """Make the experiment, or take the one that another process has made meanwhile."""
@@ -211,26 +232,6 @@ def chunked_epochs(
         last = epoch
     if last:
         yield last, batch
-
-
-def _known(run: Any) -> KnownRun:
-    tags = dict(run.data.tags)
-    steps = [metric.step for metric in getattr(run.data, "_metric_objs", [])]
-    unknown = names.MAX_STEP if run.data.metrics and not steps else 0
-    known = KnownRun(
-        run_id=run.info.run_id,
-        status=run.info.status,
-        start_ms=run.info.start_time or 0,
-        tags=tags,
-        params=set(run.data.params),
-        last_step=max([unknown, *steps]),
-    )
-    known.has_written = known.num_shown
-    return known
-
-
-def _chunks(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _database_id(tracking_uri: str) -> tuple[int, int] | None:

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from results import names
 from results.aggregate import TrialLike
 
+TABLE_HEADING = "\n## Table\n\n"
 IN_EVERY_NAME = ("method", "sparsity", "sparsity.level", "seed")
 
 
@@ -60,9 +62,27 @@ def sweep_note(name: str, description: str, states: Mapping[str, str]) -> str:
     return (
         f"**Sweep {name}**: {description or 'no description'}\n\n"
         f"{len(states)} trials: {progress or 'none yet'}.\n\n"
-        "Expand this run to see its trials; open the **Chart view** for curves by epoch.\n\n"
-        f"Table: `selfish table {name}`\n"
+        "- Its trials are nested below it; the **Chart view** has their curves by epoch, and **Group by** takes "
+        "`method`, `sparsity` or `seed`.\n"
+        "- **Artifacts** has the table in every form, the figures and the spec; of each trial its config, learning "
+        "curve and gate densities.\n"
+        "- **Logged models** has the best trial's network, ready to score text, where its checkpoint is kept.\n"
+        f"- `selfish table {name}` prints the table, `selfish report {name}` writes a page to read, "
+        f"`selfish run {name}` goes on where it stopped.\n"
     )
+
+
+def with_table(note: str, table: str) -> str:
+    """Add a sweep's table to its note; a long one is left to the artifact."""
+    whole = f"{note}{TABLE_HEADING}{table}"
+    return (
+        whole if len(whole) <= names.MAX_TAG_CHARS else f"{note}{TABLE_HEADING}`table.md` and `table.html` below it\n"
+    )
+
+
+def without_table(note: str) -> str:
+    """Undo `with_table`."""
+    return note.partition(TABLE_HEADING)[0]
 
 
 def trial_note(trial: TrialLike, state: str, num_epochs: int, epochs: int, message: str) -> str:

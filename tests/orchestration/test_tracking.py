@@ -13,12 +13,15 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
 from orchestration.tracking import Projector, SweepView
+from orchestration.tracking_content import params_of
 from orchestration.tracking_server import TrackingServer
-from results.load import connect, load
+from results import reading
 from results.load_records import load_records
 from results.names import TAG_KEY, TAG_SWEEP
+from results.tracking_store import connect
 from selfish_core.errors import InputError, TrackingError
 from selfish_core.trial_store import TrialStore
 
@@ -43,7 +46,7 @@ def runs_of(projector: Projector, tag: str = TAG_KEY) -> dict[str, Any]:
 
 
 def assert_mlflow_shows(projector: Projector, store: TrialStore, keys: list[str]) -> None:
-    shown = load(projector.tracking_uri, projector.experiment, keys)
+    shown = reading.read(projector.tracking_uri, projector.experiment, keys).frame
     pd.testing.assert_frame_equal(shown, load_records(store, keys), check_exact=True)
     steps = Counter(read(projector.tracking_uri, "select run_uuid, key, step from metrics"))
     assert set(steps.values()) <= {1}, "a step was written twice"
@@ -130,7 +133,7 @@ def test_more_epochs_are_added_to_the_same_run(
     assert_mlflow_shows(projector, store, [long.key])
 
 
-@pytest.mark.parametrize("name", ["create", "log_params", "log", "set_status"])
+@pytest.mark.parametrize("name", ["create", "log", "set_status"])
 @pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
 def test_killed_at_any_call_then_converges(
     name: str,
@@ -264,7 +267,7 @@ def test_every_value_comes_back_bit_for_bit(
     for epoch, value in enumerate(NONFINITE, start=1):
         attempt.write_record(make_record(trial.key, epoch, **make_metrics(epoch, gradient_norm=value)))
     projector.project([SweepView("quick", [trial])])
-    frame = load(projector.tracking_uri, projector.experiment, [trial.key])
+    frame = reading.read(projector.tracking_uri, projector.experiment, [trial.key]).frame
     assert frame["gradient_norm"].to_numpy().tobytes() == pd.Series(NONFINITE).to_numpy().tobytes()
     run = runs_of(projector)[trial.key]
     assert run.data.tags["nonfinite.gradient_norm"] == "nan@1,+inf@2,-inf@3,-0.0@4"
@@ -329,21 +332,51 @@ def test_trial_that_mlflow_refuses_does_not_hide_the_others(
     for trial in trials:
         fill(store, trial, 3)
     refused = trials[0].key
-    log_params = TrackingServer.log_params
+    log = TrackingServer.log
 
-    def picky(server: TrackingServer, run: Any, params: Any) -> None:
-        if run.tags[TAG_KEY] == refused:
+    def picky(server: TrackingServer, run: Any, **what: Any) -> None:
+        if run.tags.get(TAG_KEY) == refused:
             client = connect(server.tracking_uri)
             try:
                 client.log_param(run.run_id, "(not a name]", "1")
             except Exception as error:
                 raise TrackingError("refused") from error
-        log_params(server, run, params)
+        log(server, run, **what)
 
-    monkeypatch.setattr(TrackingServer, "log_params", picky)
+    monkeypatch.setattr(TrackingServer, "log", picky)
     report = projector.project([SweepView("quick", trials)])
     assert set(report.problems) == {refused}
     assert_mlflow_shows(projector, store, [trials[1].key])
+
+
+def test_a_trial_of_few_epochs_is_written_in_one_call(
+    projector: Projector, store: TrialStore, make_trial: Any, fill: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = make_trial()
+    fill(store, trial, 3)
+    projector.project([SweepView("quick", [])])
+    calls: list[str] = []
+    log_batch = MlflowClient.log_batch
+
+    def counted(client: Any, run_id: str, *args: Any, **what: Any) -> Any:
+        calls.append(run_id)
+        return log_batch(client, run_id, *args, **what)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", counted)
+    projector.project([SweepView("quick", [trial])])
+    run = runs_of(projector)[trial.key]
+    assert calls.count(run.info.run_id) == 1
+    assert set(run.data.params) == set(params_of(trial))
+
+
+def test_more_params_than_one_call_takes_are_all_written(
+    projector: Projector, store: TrialStore, make_trial: Any, fill: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestration.tracking_server.MAX_PARAMS", 7)
+    trial = make_trial()
+    fill(store, trial, 3)
+    projector.project([SweepView("quick", [trial])])
+    assert set(runs_of(projector)[trial.key].data.params) == set(params_of(trial))
 
 
 def test_database_rolled_back_under_us_is_filled_again(
@@ -392,17 +425,18 @@ def test_batches_stay_within_what_a_server_takes(
 ) -> None:
     trial = make_trial(epochs=90)
     fill(store, trial, 90)
-    sizes = []
-    whole = TrackingServer.log
+    sizes: list[tuple[int, int, int]] = []
+    log_batch = MlflowClient.log_batch
 
-    def counted(server: TrackingServer, run: Any, *, metrics: Any = (), tags: Any = None) -> None:
-        sizes.append(len(metrics))
-        whole(server, run, metrics=metrics, tags=tags)
+    def counted(client: Any, run_id: str, *, metrics: Any = (), tags: Any = (), params: Any = ()) -> Any:
+        sizes.append((len(metrics), len(tags), len(params)))
+        return log_batch(client, run_id, metrics=metrics, tags=tags, params=params)
 
-    monkeypatch.setattr(TrackingServer, "log", counted)
+    monkeypatch.setattr(MlflowClient, "log_batch", counted)
     projector.project([SweepView("quick", [trial])])
-    assert max(sizes) <= 1000
-    assert 2 <= sum(size > 0 for size in sizes) <= 4
+    assert max(map(sum, sizes)) <= 1000
+    assert all(num_tags <= 100 and num_params <= 100 for _, num_tags, num_params in sizes)
+    assert 2 <= sum(num_metrics > 0 for num_metrics, _, _ in sizes) <= 4
     assert_mlflow_shows(projector, store, [trial.key])
 
 
@@ -418,7 +452,7 @@ def test_four_processes_open_a_new_database_at_once(tmp_path: Path) -> None:
         "from selfish_core.trial_store import TrialStore\n"
         "from orchestration.tracking import Projector\n"
         "store = TrialStore.open(Path(sys.argv[1]))\n"
-        "import results.load, mlflow\n"
+        "import results.tracking_store, mlflow\n"
         "print(Projector(store, sys.argv[2]).project([]).num_trials)\n"
     )
     TrialStore.open(tmp_path / "store")

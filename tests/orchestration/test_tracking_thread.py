@@ -15,8 +15,8 @@ import pytest
 
 from orchestration.tracking import Projector, SweepView
 from orchestration.tracking_thread import ProjectorThread
-from results.load import load
 from results.load_records import load_records
+from results.reading import read
 from selfish_core.trial_store import TrialStore
 
 
@@ -32,7 +32,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def assert_shown(projector: Projector, store: TrialStore, trial: Any) -> None:
-    shown = load(projector.tracking_uri, projector.experiment, [trial.key])
+    shown = read(projector.tracking_uri, projector.experiment, [trial.key]).frame
     pd.testing.assert_frame_equal(shown, load_records(store, [trial.key]), check_exact=True)
 
 
@@ -43,7 +43,7 @@ def test_projects_while_a_sweep_runs_and_drains_at_its_end(
     projector = Projector(store, tracking_uri)
     with ProjectorThread(projector, [SweepView("quick", [trial], is_live=True)], every_seconds=0.05) as thread:
         fill(store, trial, 2)
-        wait_for(lambda: len(load(tracking_uri, projector.experiment, [trial.key])) == 2)
+        wait_for(lambda: len(read(tracking_uri, projector.experiment, [trial.key]).frame) == 2)
         fill(store, trial, 3)
         thread.update([SweepView("quick", [trial])])
         assert thread.drain(30)
