@@ -137,6 +137,10 @@ class TrialConfig(BaseModel):
         text = "{" + ",".join(f'"{name}":{payload[name]}' for name in sorted(payload)) + "}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
+    def uses_extensions(self) -> bool:
+        """Whether code of a package that is no part of Selfish takes part in the trial."""
+        return bool(self._foreign_code())
+
     def _foreign_code(self) -> dict[str, str]:
         """Hash the code of the extensions that the trial uses, by what they add."""
         used = (

@@ -149,6 +149,14 @@ class LocalStorage:
         except FileNotFoundError:
             return False
 
+    def everything(self, prefix: str) -> list[str]:
+        """Names of all files below a folder, sorted; links and folders that may not be read are names of their own."""
+        try:
+            with self._explained(prefix, 0), self._folder(split_name(prefix)) as folder:
+                return sorted(_names_below(folder, f"{prefix}/" if prefix else ""))
+        except FileNotFoundError:
+            return []
+
     def list(self, prefix: str) -> list[str]:
         """Names directly under a folder, sorted, without links and names that are none of ours."""
         try:
@@ -347,6 +355,21 @@ class LocalStorage:
 def _everything_in(folder: int) -> list[str]:
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries)
+
+
+def _names_below(folder: int, prefix: str) -> Iterator[str]:
+    for name in _everything_in(folder):
+        try:
+            inner = os.open(name, _OPEN_FOLDER, dir_fd=folder)
+        except FileNotFoundError:  # taken away meanwhile
+            continue
+        except OSError:
+            yield prefix + name
+            continue
+        try:
+            yield from _names_below(inner, f"{prefix}{name}/")
+        finally:
+            os.close(inner)
 
 
 def _is_folder(name: str, folder: int) -> bool:

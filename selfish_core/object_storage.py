@@ -126,6 +126,11 @@ class ObjectStorage:
         key = self._key(name)
         return self._bucket.mark(key) is not None or any(self._bucket.keys(f"{key}/", is_deep=False))
 
+    def everything(self, prefix: str) -> list[str]:
+        """Names of all objects below a folder, sorted."""
+        folder = f"{self._key(prefix)}/" if prefix else self._prefix
+        return sorted(key.removeprefix(self._prefix) for key in self._bucket.keys(folder, is_deep=True))
+
     def list(self, prefix: str) -> list[str]:
         """Names directly under a folder, sorted, without those that are none of ours."""
         folder = f"{self._key(prefix)}/" if prefix else self._prefix

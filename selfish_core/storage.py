@@ -137,6 +137,12 @@ class Storage(Protocol):
     def exists(self, name: str) -> bool:
         """Whether a file or folder of this name is there."""
 
+    def everything(self, prefix: str) -> list[str]:
+        """Names of all files below a folder, sorted, whatever they are called; none where it is absent.
+
+        What is neither a file nor a folder that can be entered, such as a symbolic link, stands there as it is called.
+        """
+
     def list(self, prefix: str) -> list[str]:
         """Names directly under a folder, sorted; none where it is absent."""
 

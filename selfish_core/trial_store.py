@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from selfish_core.store.reading import TrialFolder
 from selfish_core.store.retention import KeptCheckpoint, Retention
 from selfish_core.store.stalls import Stall, Stalls
 from selfish_core.store.sweep import Decision, Owner, SavedSpec, StoredSweep
+from selfish_core.store.verify import Verified, verify
 
 __all__ = [
     "Attempt",
@@ -45,6 +46,7 @@ __all__ = [
     "StoredSweep",
     "StoredTrial",
     "TrialStore",
+    "Verified",
 ]
 
 _STORE_FILE = "store.json"
@@ -107,6 +109,22 @@ class TrialStore:
             return cls(storage, _store_id(storage))
         except FileNotFoundError:
             return None
+
+    @staticmethod
+    def verify(place: str | Path, progress: Callable[[int, int], None] = lambda _done, _total: None) -> Verified:
+        """Read and check every file of the trial store in a folder or under a URL, however damaged; change nothing.
+
+        Args:
+            place: a folder that is there, or `s3://BUCKET/PREFIX`.
+            progress: is told how many files are done, of how many.
+
+        Raises:
+            NoStoreError: when nothing there is a trial store's.
+            InputError, StoreError: as `open`, for a place that cannot be read.
+        """
+        if not is_url(place) and not Path(place).is_dir():
+            raise NoStoreError(f"{place}: there is no such folder")
+        return verify(_storage(place), progress)
 
     def keys(self) -> list[str]:
         """Return the keys of the trials that are stored, sorted."""
@@ -209,6 +227,13 @@ class StoredTrial:
     def answered_epochs(self) -> int:
         """Return the number of records of the chain; each is checked."""
         return len(self.records())
+
+    def glance(self) -> tuple[int, bool]:
+        """Return how many epochs seem to be recorded and whether the last one diverged, fast: nothing is checked.
+
+        It is for comparing many trials with another view of them; what counts are `records`.
+        """
+        return self._folder.glance()
 
     def is_diverged(self) -> bool:
         """Whether the chain's last record says that the trial diverged."""

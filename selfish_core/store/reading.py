@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from typing import TypeVar
 
 from selfish_core.errors import CorruptFileError
@@ -35,6 +36,10 @@ from selfish_core.store.layout import (
 )
 
 Model = TypeVar("Model", bound=StoredModel)
+
+_EPOCH = b'"epoch": '
+_EPOCH_IN_TEXT = re.compile(_EPOCH + rb"([0-9]{1,9})")
+_DIVERGED = b'"outcome": "diverged"'
 
 
 class TrialFolder:
@@ -155,6 +160,26 @@ class TrialFolder:
                     return found
         return found
 
+    def glance(self) -> tuple[int, bool]:
+        """Return the newest attempt's last epoch and whether it diverged, by the text of its last record, unchecked."""
+        for number in reversed(self.attempt_folders()):
+            last = self._last_text(number)
+            found = _EPOCH_IN_TEXT.match(last, last.rfind(_EPOCH))
+            if found:
+                return int(found[1]), last.find(_DIVERGED, found.end()) >= 0
+            with contextlib.suppress(CorruptFileError):
+                return self.header(number).first_epoch - 1, False
+        return 0, False
+
+    def _last_text(self, number: int) -> bytes:
+        """Return the bytes of an attempt's last record, sealed or not; none where it has no record."""
+        singles = self.single_epochs(number)
+        name = (RECORDS, f"{epoch_name(singles[-1])}.json") if singles else (SEALED,)
+        try:
+            return self.storage.read(self.attempt_name(number, *name))
+        except FileNotFoundError:
+            return b""
+
     def committed(self, number: int) -> list[CheckpointRef]:
         """Return an attempt's checkpoints that have a manifest, oldest first."""
         refs = [CheckpointRef(number, epoch) for epoch in self.checkpoint_epochs(number)]
@@ -164,14 +189,18 @@ class TrialFolder:
         """Return the epochs that have a checkpoint folder in an attempt, committed or not."""
         return epochs_in(self.storage.list(self.attempt_name(number, CHECKPOINTS)))
 
-    def load(self, ref: CheckpointRef) -> CheckpointData:
-        """Read a checkpoint; every file's size is checked before it is read and its SHA-256 before it is used."""
+    def manifest(self, ref: CheckpointRef) -> Manifest:
+        """Read what commits a checkpoint."""
         name = self.checkpoint_name(ref, MANIFEST)
         manifest = self._model(Manifest, name)
         if (manifest.attempt, manifest.epoch, set(manifest.files)) != (ref.attempt, ref.epoch, {TENSORS, STATE}):
             raise CorruptFileError(f"{self.storage.where(name)}: is not the manifest of {ref}")
+        return manifest
+
+    def load(self, ref: CheckpointRef) -> CheckpointData:
+        """Read a checkpoint; every file's size is checked before it is read and its SHA-256 before it is used."""
         files = {}
-        for leaf, digest in manifest.files.items():
+        for leaf, digest in self.manifest(ref).files.items():
             file = self.checkpoint_name(ref, leaf)
             files[leaf] = self._read(file, digest.size)
             if hashlib.sha256(files[leaf]).hexdigest() != digest.sha256:

@@ -84,6 +84,15 @@ def test_listing_names_files_and_folders_directly_below_sorted(storage: Storage)
     assert storage.list("top") == storage.list("absent") == []
 
 
+def test_everything_names_every_file_below_whatever_it_is_called(storage: Storage) -> None:
+    for name in ("a/b/c/deep", "a/x", "ab", "z"):
+        storage.create(name, b"")
+    assert storage.everything("") == ["a/b/c/deep", "a/x", "ab", "z"]
+    assert storage.everything("a") == ["a/b/c/deep", "a/x"]
+    assert storage.everything("a/b") == ["a/b/c/deep"]
+    assert storage.everything("nowhere") == []
+
+
 def test_listing_follows_every_change(storage: Storage) -> None:
     other = again(storage)
     for number in range(3):

@@ -219,6 +219,32 @@ def test_chain_reads_each_epoch_from_the_attempt_that_provides_it(trial: StoredT
     assert seen(trial) == []
 
 
+def test_a_glance_sees_how_far_the_chain_goes(store: TrialStore, trial: StoredTrial) -> None:
+    def agrees() -> bool:
+        return trial.glance() == (trial.answered_epochs(), trial.is_diverged())
+
+    assert agrees()
+    first = trial.claim(None, "1")
+    assert agrees()
+    train(first, range(1, 6))
+    assert trial.glance() == (5, False)
+    first.seal()
+    assert agrees()
+    folder(store, "attempts", "2").mkdir()
+    assert agrees()
+    second = trial.claim(CheckpointRef(1, 3), "goes on")
+    assert trial.glance() == (3, False)
+    assert agrees()
+    second.write_record(make_record(second.number, 4, is_provisional=True, outcome="diverged"))
+    assert trial.glance() == (4, True)
+    assert agrees()
+    second.seal()
+    assert agrees()
+    trial.claim(None, "anew")
+    assert trial.glance() == (0, False)
+    assert agrees()
+
+
 def test_chain_does_not_need_the_headers_of_older_attempts(store: TrialStore, trial: StoredTrial) -> None:
     train(trial.claim(None, "1"), range(1, 3))
     train(trial.claim(CheckpointRef(1, 2), "2"), range(3, 5))
