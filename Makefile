@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-cluster test-all check format clean
+.PHONY: help install demo results test test-cluster test-all check format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 demo: $(INSTALLED)  ## run the quickstart sweep and print its table
 	$(BIN)/selfish run quickstart
+
+results: $(INSTALLED)  ## rebuild every table and figure that README and docs show, from exports/
+	$(BIN)/python docs/rebuild.py
 
 test: $(INSTALLED)  ## run the tests
 	$(BIN)/python -m pytest -m "not slow and not cluster"
