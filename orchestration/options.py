@@ -38,6 +38,10 @@ MaxGpuHoursOption = Annotated[
     float | None,
     typer.Option("--max-gpu-hours", metavar="H", help="Refuse a sweep that asks for more than so many GPU-hours."),
 ]
+PicturesOption = Annotated[
+    bool,
+    typer.Option("--pictures/--no-pictures", help="Give MLflow the table, figures, pictures and best model as well."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 FormatOption = Annotated[str, typer.Option("--format", metavar="|".join(FORMATS), help="How the table is printed.")]
 

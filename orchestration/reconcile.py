@@ -22,7 +22,7 @@ from orchestration.terminal import count, say
 from orchestration.tracking import Projector, SweepView
 from orchestration.tracking_thread import ProjectorThread
 from orchestration.wanted import Wanted, chosen
-from results.load import connect, explained
+from results.tracking_store import connect, explained
 from selfish_core.config import TrialConfig
 from selfish_core.errors import InterruptedRunError, TrackingError
 from selfish_core.trial_store import TrialStore

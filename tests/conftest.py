@@ -139,7 +139,7 @@ def fill_fixture() -> Callable[..., None]:
 @pytest.fixture(scope="session")
 def template_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new MLflow database, made once; copies of it spare each test 2 s."""
-    from results.load import connect
+    from results.tracking_store import connect
 
     path = tmp_path_factory.mktemp("template") / "mlflow.db"
     connect(f"sqlite:///{path}", may_create=True)

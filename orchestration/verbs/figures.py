@@ -73,6 +73,7 @@ def figure(
     options = FigureOptions(by=by, metric=metric, where=_conditions(where or ()), band=band or "")
     check(name, options)
     from orchestration import wanted
+    from orchestration.outfile import write
 
     sweep = wanted.load(spec)
     path = _file(output or f"{sweep.spec.name}-{name}.pdf", is_forced=force)
@@ -81,7 +82,7 @@ def figure(
     made = _build(name, wanted.chosen(sweep, found), found, settings.tracking_uri, options)
     content = _bytes(made, path)
     what = "replaced" if path.exists() else "written"
-    path.write_bytes(content)
+    write(path, content, is_forced=force)
     say(f"{path}: {what}, {len(content):,} bytes")
     say(made.caption)
     return 0
@@ -113,15 +114,13 @@ def _file(text: str, *, is_forced: bool) -> Path:
         InputError: when its suffix is none of `FORMATS`, its folder is not there, or it is there and may not be
             replaced.
     """
+    from orchestration.outfile import check_free
     from selfish_core.errors import InputError, unknown_name
 
     path = existing_folder(text)
     if path.suffix.removeprefix(".").lower() not in FORMATS:
         raise InputError(f"{path.name}: {unknown_name('suffix', path.suffix.removeprefix('.'), FORMATS)}")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; name a file")
-    if path.exists() and not is_forced:
-        raise InputError(f"{path}: is there already; name another by --output, or replace it by --force")
+    check_free(path, is_forced=is_forced)
     return path
 
 

@@ -12,6 +12,7 @@ from orchestration.options import (
     InsecureOption,
     JsonOption,
     MaxGpuHoursOption,
+    PicturesOption,
     RayOption,
     SpecArgument,
     StoreOption,
@@ -46,6 +47,7 @@ def run(
         bool, typer.Option("--require-tracking", help="An MLflow that cannot be reached is an error.")
     ] = False,
     insecure_tracking: InsecureOption = False,
+    pictures: PicturesOption = True,
     format_name: FormatOption = "text",
     as_json: JsonOption = False,
 ) -> int:
@@ -72,6 +74,8 @@ def run(
 
         done = reconcile(sweep, found, settings, Owned(lock, num_requests), must_track=require_tracking)
     _conclude(done, found, settings, chosen, _flags(store, tracking_uri))
+    if pictures and done.is_tracked:
+        _exhibit(done.wanted, found, settings)
     return done.exit_code
 
 
@@ -85,12 +89,12 @@ def _check_gpu_hours(sweep: Wanted, store: TrialStore, max_gpu_hours: float | No
 
 def _answer_anew(sweep: Wanted, store: TrialStore, prefixes: list[str], older_than: str | None) -> None:
     """Take the trials that were named, or that older code computed, their answers."""
-    from orchestration import rerun
+    from orchestration import rerun, wanted
     from orchestration.terminal import count, say
 
     if not prefixes and older_than is None:
         return
-    keys = rerun.chosen(sweep, store, prefixes, older_than)
+    keys = rerun.chosen(wanted.chosen(sweep, store), store, prefixes, older_than)
     begun = rerun.start_anew(store, keys)
     say(f"{count(len(begun), 'trial')} to be answered anew; the old answers stay in the trial store")
 
@@ -111,6 +115,16 @@ def _conclude(done: Reconciled, store: TrialStore, settings: Settings, format_na
         num_trials = len(sweep.trials)
         say(f"{count(done.num_missing, 'trial')} of {num_trials} without an answer, {len(decided.failed)} failed")
     say(f"browse it: selfish ui{flags}")
+
+
+def _exhibit(sweep: Wanted, store: TrialStore, settings: Settings) -> None:
+    """Give MLflow what takes seconds to make, now that nobody waits for the sweep."""
+    from orchestration.terminal import say
+    from orchestration.tracking_artifacts import AT_ONCE, Extent, write_artifacts
+
+    extent = Extent(max_trials=AT_ONCE, data=settings.data)
+    for line in write_artifacts(store, settings.tracking_uri, [sweep], extent, say).lines():
+        say(line)
 
 
 def train(

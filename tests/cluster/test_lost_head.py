@@ -36,7 +36,7 @@ def test_the_head_of_an_embedded_cluster_is_lost(tmp_path: Path) -> None:
     undisturbed, place = (make_place(tmp_path / name) for name in ("undisturbed", "place"))
     undisturbed.call("train", "headless.yaml", "--device", "cpu")
 
-    run = place.start("run", "headless.yaml")
+    run = place.start("run", "headless.yaml", "--no-pictures")
     wait_until(lambda: num_recorded(place) >= 2, 120)
     workers, [head] = below(run, "Trainable"), below(run, "gcs_server")
     assert workers != []

@@ -38,7 +38,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """The same sweep, run on one machine with a local store."""
     place = Place.make(tmp_path_factory.mktemp("undisturbed"))
     (place.folder / "lost.yaml").write_text(SPEC)
-    place.call("run", "lost.yaml")
+    place.call("run", "lost.yaml", "--no-pictures")
     return place
 
 

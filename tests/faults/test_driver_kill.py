@@ -126,7 +126,7 @@ def check_the_same(place: Place, table: str, undisturbed: tuple[str, dict[str, l
 
 @pytest.mark.ray
 def test_the_driver_is_killed(place: Place, undisturbed: tuple[str, dict[str, list[str]]]) -> None:
-    run = place.start("run", "killed.yaml")
+    run = place.start("run", "killed.yaml", "--no-pictures")
     wait_for(lambda: place.num_epochs() >= 2)
     [driver] = below(run, is_driver)
     driver.kill()
@@ -139,7 +139,7 @@ def test_the_driver_is_killed(place: Place, undisturbed: tuple[str, dict[str, li
 def test_the_supervisor_is_killed_and_the_command_run_again(
     place: Place, undisturbed: tuple[str, dict[str, list[str]]]
 ) -> None:
-    run = place.start("run", "killed.yaml")
+    run = place.start("run", "killed.yaml", "--no-pictures")
     wait_for(lambda: place.num_epochs() >= 2)
     orphans = [*below(run, is_driver), *below(run, is_worker)]
     assert len(orphans) >= 2
@@ -150,13 +150,13 @@ def test_the_supervisor_is_killed_and_the_command_run_again(
     assert len(gone) == len(orphans)
     num_epochs = place.num_epochs()
     assert num_epochs < 4 * EPOCHS
-    table, _ = place.call("run", "killed.yaml")
+    table, _ = place.call("run", "killed.yaml", "--no-pictures")
     check_the_same(place, table, undisturbed)
 
 
 @pytest.mark.ray
 def test_a_worker_is_killed(place: Place, undisturbed: tuple[str, dict[str, list[str]]]) -> None:
-    run = place.start("run", "killed.yaml")
+    run = place.start("run", "killed.yaml", "--no-pictures")
     wait_for(lambda: place.num_epochs() >= 2)
     below(run, is_worker)[0].kill()
     table, told = finish(run)
@@ -167,7 +167,7 @@ def test_a_worker_is_killed(place: Place, undisturbed: tuple[str, dict[str, list
 
 @pytest.mark.ray
 def test_ctrl_c_ends_it_within_ten_seconds(place: Place) -> None:
-    run = place.start("run", "killed.yaml")
+    run = place.start("run", "killed.yaml", "--no-pictures")
     wait_for(lambda: place.num_epochs() >= 1)
     processes = psutil.Process(run.pid).children(recursive=True)
     run.send_signal(signal.SIGINT)
