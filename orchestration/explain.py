@@ -6,12 +6,12 @@ import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from orchestration import wanted
+from orchestration.repeating import repeat_command
 from orchestration.tables import stopped_early
-from results.cells import Cell, Setting
+from results.cells import EPOCHS, Cell, Setting
 from results.evidence import Evidence, gather
 from results.tables import definition
 from results.tables.assemble import cells_of
@@ -20,13 +20,9 @@ from results.tables.view import View, of_spec
 from results.tables.words import cell_name, setting_text, statistic_text
 from selfish_core.errors import InputError, unknown_name
 from selfish_core.trial_store import TrialStore
-from sweeps import spec
 
 NONE_WORDS = frozenset({"–", "-", "none", "null", ""})
 """What a user may write for a field that has no value."""
-
-IS_REPEATED_IN = "FOLDER"
-"""Stands in the command for a trial store of its own."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +54,11 @@ class Sources:
         Raises:
             InputError: when there is none of this name.
         """
-        found = definition.load(table) if table in definition.names() else None
-        names = found.sweeps if found is not None else (_spec_name(table),)
+        defined, names = definition.found(table)
         sweeps = [wanted.chosen(wanted.load(name), store) for name in names]
         return cls(
             name=table,
-            view=found if found is not None else of_spec(sweeps[0].spec),
+            view=of_spec(sweeps[0].spec) if defined is None else defined,
             evidence=[gather(sweep.spec, sweep.trials, store, None) for sweep in sweeps],
             specs={sweep.spec.name: shlex.quote(name) for sweep, name in zip(sweeps, names, strict=True)},
             stopped=frozenset(key for sweep in sweeps for key in stopped_early(sweep, store)),
@@ -83,19 +78,6 @@ class Where:
     row: str
     column: str | None
     group: tuple[str, ...] = ()
-
-
-def _spec_name(table: str) -> str:
-    """Return the name of a shipped sweep or the path of a spec's file.
-
-    Raises:
-        InputError: when it is neither; lists the tables too, which may have been meant.
-    """
-    is_file = Path(table).exists() or "/" in table or table.endswith((".yaml", ".yml"))
-    if table not in spec.shipped() and not is_file:
-        known = [*definition.names(), *spec.shipped()]
-        raise InputError(f"{unknown_name('table or sweep', table, known)} (or give the path of a YAML file)")
-    return table
 
 
 def explain(sources: Sources, where: Where) -> dict[str, Any]:
@@ -192,7 +174,10 @@ def is_meant(text: str, setting: Setting) -> bool:
 def _trials(sources: Sources, cell: Cell, metric: str) -> list[dict[str, Any]]:
     """Return the trials of a cell, by seed."""
     found: dict[str, dict[str, Any]] = {}
+    settings = dict(zip(sources.view.fields, (*cell.place.group, cell.row, cell.column), strict=False))
     for one in sources.evidence:
+        if settings.get(EPOCHS, one.spec.epochs) != one.spec.epochs:
+            continue  # another block of the table shows its trials
         of_cell = one.concluded[one.concluded["key"].isin(list(cell.states))]
         argument = sources.specs[one.spec.name]
         for row in of_cell.to_dict("records"):
@@ -214,17 +199,10 @@ def _trials(sources: Sources, cell: Cell, metric: str) -> list[dict[str, Any]]:
                     "corpus": row["config.corpus.name"],
                     "fingerprint": row["fingerprint"],
                     "sweep": one.spec.name,
-                    "repeat": _repeat(argument, key, is_searched=one.spec.search is not None),
+                    "repeat": repeat_command(argument, key, is_searched=one.spec.search is not None),
                 },
             )
     return sorted(found.values(), key=lambda trial: (trial["seed"], trial["key"]))
-
-
-def _repeat(argument: str, key: str, *, is_searched: bool) -> str:
-    """Return the command that computes a trial once more, from nothing, and leaves what is stored as it is."""
-    if is_searched:  # the points of a search are known to its own trial store alone
-        return f"selfish run {argument} --rerun {key}"
-    return f"selfish train {argument} --only {key} --store {IS_REPEATED_IN}"
 
 
 def _finite(value: float) -> float | None:

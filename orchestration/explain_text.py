@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestration.explain import IS_REPEATED_IN, number, title
+from orchestration.explain import number, title
+from orchestration.repeating import FOLDER
 from orchestration.terminal import columns, count
 
 ORIGINS = (("code version", "code_version"), ("data", "data_sha256"), ("computed on", "fingerprint"))
@@ -69,14 +70,17 @@ def _told(name: str, trial: Mapping[str, Any]) -> str:
 
 
 def _repeat_lines(trials: list[dict[str, Any]]) -> list[str]:
-    key, command = trials[0]["key"], trials[0]["repeat"]
-    others = f" ({count(len(trials) - 1, 'other')} likewise)" if len(trials) > 1 else ""
-    if not command.endswith(IS_REPEATED_IN):
+    recorded = [trial for trial in trials if trial["num_epochs"]]
+    if not recorded:
+        return ["nothing is recorded of it yet: `selfish run` trains what is missing"]
+    key, command = recorded[0]["key"], recorded[0]["repeat"]
+    others = f" ({count(len(recorded) - 1, 'other')} likewise)" if recorded[1:] else ""
+    if not command.endswith(FOLDER):
         return [
             f"repeat one{others}: {command}",
             "  it answers the trial anew; the old answer stays in the trial store",
         ]
-    compared = f"selfish diff {key} {key} --other-store {IS_REPEATED_IN}"
+    compared = f"selfish diff {key} {key} --other-store {FOLDER}"
     return [
         f"repeat one{others}: {command}",
         f"compare it: {compared}",

@@ -63,6 +63,7 @@ def between(trials: Sequence[Trial], store: TrialStore, epochs: int) -> Distance
 
 def _newest(stored: StoredTrial, trial: Trial, epochs: int) -> tuple[int, Masks]:
     """Return the epoch and the masks of the newest sound checkpoint; epoch 0 where there is none."""
+    from safetensors import SafetensorError
     from safetensors.torch import load
 
     from selfish_core.sparsity.masks import unpack
@@ -75,10 +76,10 @@ def _newest(stored: StoredTrial, trial: Trial, epochs: int) -> tuple[int, Masks]
             continue
         try:
             tensors = load(stored.load(ref).tensors)
-        except CorruptFileError:
+            packed = {name.removeprefix(MASKS): one for name, one in tensors.items() if name.startswith(MASKS)}
+            return ref.epoch, {name: unpack(mask, shapes[name]) for name, mask in packed.items()}
+        except (CorruptFileError, SafetensorError, KeyError, ValueError, RuntimeError):
             continue
-        packed = {name.removeprefix(MASKS): one for name, one in tensors.items() if name.startswith(MASKS)}
-        return ref.epoch, {name: unpack(mask, shapes[name]) for name, mask in packed.items()}
     return 0, {}
 
 

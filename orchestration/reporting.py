@@ -10,6 +10,7 @@ from typing import Any
 from orchestration import decisions, mask_distances
 from orchestration.decisions import Ended, Entry, Failed, Left, Running, Started
 from orchestration.gathering import gather
+from orchestration.repeating import repeat_command
 from orchestration.standing import Standing
 from orchestration.states import Past
 from orchestration.wanted import Wanted, chosen
@@ -93,7 +94,7 @@ def gather_facts(wanted: Wanted, store: TrialStore, evidence: Evidence) -> Facts
             state=_state(trial.key, recorded[trial.key], past, running),
             num_epochs=int(recorded[trial.key]["num_epochs"]),
             message=_divergence(store, recorded[trial.key]),
-            repeat=repeat_command(spec, trial.key, is_searched=search is not None),
+            repeat=repeat_command(spec, trial.key[:KEY_DIGITS], is_searched=search is not None),
         )
         for trial in wanted.trials
     )
@@ -105,20 +106,6 @@ def gather_facts(wanted: Wanted, store: TrialStore, evidence: Evidence) -> Facts
         logs_command=f"selfish logs {name} KEY",
         num_to_choose=max(0, num_wanted - len(trials)),
     )
-
-
-def repeat_command(spec: str, key: str, *, is_searched: bool) -> str:
-    """Return the command that computes a trial once more; of a search, whose points its own trial store knows, there.
-
-    Args:
-        spec: how a command names it.
-        key: content key of the trial.
-        is_searched: whether the sweep has a search.
-    """
-    digits = key[:KEY_DIGITS]
-    if is_searched:
-        return f"selfish run {spec} --rerun {digits}"
-    return f"selfish train {spec} --only {digits} --store FOLDER"
 
 
 def figure_options(wanted: Wanted, store: TrialStore, entries: Sequence[Entry]) -> dict[str, FigureOptions]:

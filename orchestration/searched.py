@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from itertools import cycle, islice
 
 from orchestration.decisions import Asked, Entry
-from selfish_core.errors import ProblemsError
-from sweeps.expand import PointExpander, Trial, corner_trials
+from sweeps import expand
+from sweeps.expand import Trial, corner_trials
 from sweeps.spec import Spec
 
 
@@ -18,16 +18,7 @@ def chosen_trials(spec: Spec, entries: Iterable[Entry]) -> tuple[Trial, ...]:
         spec: with a search.
         entries: the sweep's decisions.
     """
-    expander = PointExpander(spec)
-    found: dict[str, Trial] = {}
-    for _, decision in entries:
-        if not isinstance(decision, Asked) or spec.space is None or spec.space.find(decision.point) is None:
-            continue
-        try:
-            found |= {trial.key: trial for trial in expander.trials(decision.point)}
-        except ProblemsError:
-            continue
-    return tuple(found.values())
+    return expand.chosen_trials(spec, (decision.point for _, decision in entries if isinstance(decision, Asked)))
 
 
 def stand_ins(spec: Spec, num_chosen: int) -> tuple[Trial, ...]:

@@ -35,7 +35,6 @@ FORMAT = "1"
 WITH_ARTIFACTS = (SQLITE, "http://", "https://")
 """Kinds of tracking store that have a place for files: beside a SQLite file there is one, a server knows one."""
 
-OVER = ("answered", "diverged", "failed")
 AT_ONCE = 32
 """Trials of a sweep whose pictures are drawn at the end of its run: more of them would take as long as a tiny sweep."""
 
@@ -195,7 +194,7 @@ class Exhibition:
 
     def _lacks(self, trial: Trial) -> bool:
         run = self._runs.get(trial.key)
-        if run is None or run.tags.get(names.TAG_STATE) not in OVER or not run.num_shown:
+        if run is None or not run.num_shown:
             return False
         return run.tags.get(names.TAG_ARTIFACTS) != _digest([_shown(run)])
 

@@ -7,21 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from orchestration.tracking_datasets import checksums
 from orchestration.tracking_text import trial_note
 from results import names
 from results.aggregate import TrialConfigLike
 from results.frames import fingerprint_text
-from selfish_core.catalogue.corpora import CorpusConfig
+from selfish_core.catalogue.corpora import facts
 from selfish_core.records import Record, is_watched
-
-
-class WantedConfig(TrialConfigLike, Protocol):
-    """A config with its corpus; `TrialConfig` has both."""
-
-    @property
-    def corpus(self) -> CorpusConfig:
-        """The corpus, filled in."""
 
 
 class WantedTrial(Protocol):
@@ -32,7 +23,7 @@ class WantedTrial(Protocol):
         """The content key."""
 
     @property
-    def config(self) -> WantedConfig:
+    def config(self) -> TrialConfigLike:
         """The resolved config."""
 
     @property
@@ -164,7 +155,7 @@ def tags_of(wish: Wish, records: Sequence[Record], state: str) -> dict[str, str]
         "seed": str(flat.get("seed", "")),
         "sparsity": f"{flat.get('sparsity.level', 0.0):g}",
         "optimizer": str(flat.get("optimizer.name", "")),
-        names.TAG_DATA: checksums(wish.trial.config.corpus),
+        names.TAG_DATA: facts(wish.trial.config.corpus).checksums,
         names.TAG_STATE: state,
     }
     message = records[-1].message if records and records[-1].message else wish.failure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 
@@ -44,17 +43,12 @@ def dataset_of(corpus: CorpusConfig) -> Dataset:
     source_type, source = _source(corpus)
     return Dataset(
         name=corpus.name if is_whole else f"{corpus.name}, {corpus.train_fraction:g} of train",
-        digest=hashlib.sha256(checksums(corpus).encode()).hexdigest()[:12],
+        digest=known.digest,
         source_type=source_type,
         source=json.dumps(source),
         schema=json.dumps({"mlflow_colspec": [{"type": "string", "name": "text", "required": True}]}),
         profile=json.dumps(profile),
     )
-
-
-def checksums(corpus: CorpusConfig) -> str:
-    """Return the checksums of a corpus's files as one text."""
-    return json.dumps(dict(facts(corpus).sha256), sort_keys=True)
 
 
 def _source(corpus: CorpusConfig) -> tuple[str, dict[str, str]]:

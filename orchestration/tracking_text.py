@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from orchestration.terminal import count
 from results import names
 from results.aggregate import TrialLike
 
@@ -61,7 +62,7 @@ def sweep_note(name: str, description: str, states: Mapping[str, str]) -> str:
     progress = ", ".join(f"{counts[state]} {state}" for state in sorted(counts))
     return (
         f"**Sweep {name}**: {description or 'no description'}\n\n"
-        f"{len(states)} trials: {progress or 'none yet'}.\n\n"
+        f"{count(len(states), 'trial')}: {progress or 'none yet'}.\n\n"
         "- Its trials are nested below it; the **Chart view** has their curves by epoch, and **Group by** takes "
         "`method`, `sparsity` or `seed`.\n"
         "- **Artifacts** has the table in every form, the figures and the spec; of each trial its config, learning "

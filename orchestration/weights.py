@@ -10,8 +10,7 @@ import torch
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from selfish_core.errors import InputError
-from selfish_core.files import LocalStorage
+from orchestration import outfile
 from selfish_core.scoring.network_folder import describe
 from selfish_core.scoring.stored import StoredNetwork, load_best
 from selfish_core.trial_store import StoredTrial
@@ -34,10 +33,7 @@ def write(trial: StoredTrial, path: Path) -> StoredNetwork:
     network = load_best(trial)
     state = state_dict(network)
     data = _as_safetensors(state, network) if path.suffix == ".safetensors" else _as_torch(state)
-    try:
-        LocalStorage(path.parent).create(path.name, data)
-    except FileExistsError:
-        raise InputError(f"{path}: is there already; name a new file") from None
+    outfile.write(path, data, remedy=outfile.NEW)
     return network
 
 

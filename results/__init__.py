@@ -1,4 +1,4 @@
-"""Stored runs, back as tidy frames, tables and figures.
+"""Stored trials, back as tidy frames, tables and figures.
 
 In a notebook:
 

@@ -6,8 +6,6 @@ of equals, among the epochs that are as sparse as the trial is to be. Test perpl
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
@@ -88,7 +86,7 @@ def conclude(frame: pd.DataFrame, trials: Iterable[TrialLike], epochs: int) -> p
     concluded = pd.concat(
         [
             pd.Series(keys, name="key", dtype="str"),
-            pd.Series([_data_sha256(wanted[key].config.corpus) for key in keys], name="data_sha256", dtype="str"),
+            pd.Series([facts(wanted[key].config.corpus).digest for key in keys], name="data_sha256", dtype="str"),
             _conclude_each(within.sort_values(["number", "epoch"]), epochs, len(keys)),
         ],
         axis=1,
@@ -124,9 +122,3 @@ def _conclude_each(rows: pd.DataFrame, epochs: int, num_trials: int) -> pd.DataF
             "training_flops": last["training_flops"],
         }
     )
-
-
-def _data_sha256(corpus: CorpusConfig) -> str:
-    """Return one short checksum of a corpus's three files."""
-    text = json.dumps(dict(facts(corpus).sha256), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]

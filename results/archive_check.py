@@ -122,21 +122,22 @@ def _problem(opened: OpenArchive, info: zipfile.ZipInfo, *, has_manifest: bool) 
 
 def _check_meaning(opened: OpenArchive, damaged: dict[str, str]) -> None:
     """Check that keys, records and checkpoints of the sound members belong together."""
+    members = [name for name in opened.names if is_ours(name)]
     try:
-        epochs = checkpoint_epochs(opened.names, opened.where)
+        epochs = checkpoint_epochs(members, opened.where)
     except CorruptFileError as error:
         damaged["artifacts"] = str(error).removeprefix(f"{opened.where}: ")
         epochs = {}
-    for key in sorted({name.split("/")[1] for name in opened.names if name.startswith("trials/")}):
+    for key in sorted({name.split("/")[1] for name in members if name.startswith("trials/")}):
         names = [f"trials/{key}/trial.json", f"trials/{key}/records.json"]
         if damaged.keys() & set(names):
             continue
-        texts = {name.rpartition("/")[2]: opened.read(name) for name in names if name in opened.names}
+        texts = {name.rpartition("/")[2]: opened.read(name) for name in names if name in members}
         try:
             read_trial(key, texts, opened.where, epochs.get(key))
         except CorruptFileError as error:
             damaged[f"trials/{key}"] = str(error).removeprefix(f"{opened.where}: trials/{key}: ")
-    for name in opened.names:
+    for name in members:
         try:
             if name.startswith(ARTIFACTS) and name.endswith(STATE) and name not in damaged:
                 check_state(opened.read(name), name.split("/")[1], name)

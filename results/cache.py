@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from results.frames import WATCHED
+from results.frames import ALWAYS_THERE, WATCHED
 from results.shown import Shown
 from selfish_core.places import cache_folder, without_password
 
@@ -27,7 +27,7 @@ FORMAT = b"selfish-cache-1 "
 MIN_ROWS = 20_000
 MAX_FILES = 5
 _DIGEST_BYTES = 64
-_READERS = ("by_sql.py", "cache.py", "frames.py", "names.py", "shown.py")
+_READERS = ("by_sql.py", "cache.py", "frames.py", "names.py", "reading.py", "shown.py")
 
 
 def question(tracking_uri: str, experiment: str, keys: Collection[str], metrics: Collection[str] | None) -> str:
@@ -36,6 +36,7 @@ def question(tracking_uri: str, experiment: str, keys: Collection[str], metrics:
         _code(),
         pd.__version__,
         WATCHED,
+        ALWAYS_THERE,
         without_password(tracking_uri),
         experiment,
         sorted(keys),

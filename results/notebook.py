@@ -12,13 +12,13 @@ import pandas as pd
 
 from results.evidence import Evidence
 from results.evidence import gather as gather_from
-from selfish_core.errors import InputError, ProblemsError
+from selfish_core.errors import InputError
 from selfish_core.places import user_file, user_folder
 from selfish_core.resolve import field_path
 from selfish_core.trial_store import TrialStore
 from sweeps import spec as specs
 from sweeps import yaml_reader
-from sweeps.expand import PointExpander, Trial, expand
+from sweeps.expand import Trial, chosen_trials, expand
 from sweeps.spec import Spec
 
 GROUPS: Mapping[str, str] = {
@@ -48,7 +48,7 @@ def load(spec: str | Path, store: str | Path | None = None, tracking_uri: str | 
     Raises:
         InputError: as `gather`.
     """
-    return with_settings(gather(spec, store, tracking_uri))
+    return with_settings(_read(spec, store, tracking_uri))
 
 
 def gather(spec: str | Path, store: str | Path | None = None, tracking_uri: str | None = None) -> Evidence:
@@ -65,6 +65,11 @@ def gather(spec: str | Path, store: str | Path | None = None, tracking_uri: str 
     Raises:
         InputError: when there is no such spec, it is wrong, or there is no trial store.
     """
+    return _read(spec, store, tracking_uri)
+
+
+def _read(spec: str | Path, store: str | Path | None, tracking_uri: str | None) -> Evidence:
+    """Do what `gather` does; warnings name the line that called `results.load` or `results.gather`."""
     wanted = specs.load(spec)
     settings = _user_settings()
     place = _setting("store", store, settings, str(user_folder() / "store"))
@@ -74,7 +79,7 @@ def gather(spec: str | Path, store: str | Path | None = None, tracking_uri: str 
         raise InputError(f"there is no trial store at {place}: run a sweep, import trials, or name another by store=")
     evidence = gather_from(wanted, _trials(wanted, found), found, uri)
     for warning in evidence.warnings:
-        warnings.warn(f"what is read is {warning}", stacklevel=3)
+        warnings.warn(f"what is read is {warning}", stacklevel=4)
     return evidence
 
 
@@ -97,15 +102,8 @@ def _trials(spec: Spec, store: TrialStore) -> Sequence[Trial]:
     """Return a sweep's trials; of a search those of the points that it has chosen and that the spec still allows."""
     if spec.search is None:
         return expand(spec).trials
-    expander = PointExpander(spec)
-    found: dict[str, Trial] = {}
-    for decision in store.sweep(spec.name).decisions():
-        if decision.kind == "asked":
-            try:
-                found |= {trial.key: trial for trial in expander.trials(decision.body["point"])}
-            except ProblemsError:
-                continue
-    return tuple(found.values())
+    decisions = store.sweep(spec.name).decisions()
+    return chosen_trials(spec, (decision.body["point"] for decision in decisions if decision.kind == "asked"))
 
 
 def _setting(name: str, given: str | Path | None, in_file: Mapping[str, Any], default: str) -> str:

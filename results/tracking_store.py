@@ -122,7 +122,7 @@ def explained(tracking_uri: str) -> Iterator[None]:
     except (TrackingError, InputError):
         raise
     except Exception as error:
-        text = " ".join(str(error).split())[:200] or type(error).__name__
+        text = " ".join(str(error).partition("[SQL:")[0].split())[:200] or type(error).__name__
         raise TrackingError(f"MLflow at {without_password(tracking_uri)}: {text}") from error
 
 

@@ -24,9 +24,9 @@ def cache_folder() -> Path:
 
 
 def without_password(uri: str) -> str:
-    """Return a URI that may be shown.
+    """Return a URI that may be shown: without what stands before its host, and without a password in its query.
 
-    >>> without_password("https://ann:secret@host/x")
-    'https://***@host/x'
+    >>> without_password("https://ann:sec/r@et@host/x"), without_password("postgresql://host/x?user=ann&password=secret")
+    ('https://***@host/x', 'postgresql://host/x?user=ann&password=***')
     """
-    return re.sub(r"(?<=//)[^/@]*@", "***@", uri)
+    return re.sub(r"([?&]password=)[^&\s]*", r"\1***", re.sub(r"(?<=://)(?!/)\S*@", "***@", uri))

@@ -130,11 +130,6 @@ NOT_OF_THE_TRIAL = ("best_possible_test_perplexity", "topology_distance_to_first
 """What a record tells beside its trial's science: of the corpus, and what is measured by option."""
 
 
-def is_known_metric(name: str) -> bool:
-    """Whether a name may stand in a record: a row above, a gate density, or a tensor's sparsity."""
-    return name in METRIC_NAMES or name.startswith((GATE_DENSITY_PREFIX, TENSOR_SPARSITY_PREFIX))
-
-
 def is_watched(name: str) -> bool:
     """Whether MLflow gets this metric."""
     return name.startswith(GATE_DENSITY_PREFIX) or any(row.name == name and row.is_watched for row in METRICS)

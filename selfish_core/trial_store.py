@@ -21,12 +21,13 @@ from selfish_core.store.attempt import Attempt, claim
 from selfish_core.store.check import trial_problems
 from selfish_core.store.layout import (
     FORMAT,
+    LAST_EPOCH,
     AttemptHeader,
     CheckpointData,
     CheckpointRef,
     TrialFile,
 )
-from selfish_core.store.reading import TrialFolder
+from selfish_core.store.reading import Glance, TrialFolder
 from selfish_core.store.retention import KeptCheckpoint, Retention
 from selfish_core.store.stalls import Stall, Stalls
 from selfish_core.store.sweep import Decision, Owner, SavedSpec, StoredSweep
@@ -228,8 +229,8 @@ class StoredTrial:
         """Return the number of records of the chain; each is checked."""
         return len(self.records())
 
-    def glance(self) -> tuple[int, bool]:
-        """Return how many epochs seem to be recorded and whether the last one diverged, fast: nothing is checked.
+    def glance(self) -> Glance:
+        """Return how many epochs seem to be recorded and what the last one says, fast: nothing is checked.
 
         It is for comparing many trials with another view of them; what counts are `records`.
         """
@@ -301,6 +302,13 @@ class StoredTrial:
     def stalls(self) -> Stalls:
         """Workers of this trial that were ended because they made no progress."""
         return Stalls(self._folder.storage, self.key)
+
+    def damaged_records(self) -> list[str]:
+        """Return one line for each file of records that is damaged, and so counts as absent."""
+        found: list[str] = []
+        for number in self._folder.attempt_folders():
+            self._folder.records_of(number, LAST_EPOCH, found)
+        return found
 
     def problems(self) -> list[str]:
         """Read and check every file; return one line for each that is damaged, missing or half written."""

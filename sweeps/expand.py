@@ -6,10 +6,11 @@ is told at the line of the value that causes it, once, however many trials share
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
+from selfish_core.errors import ProblemsError
 from selfish_core.resolve import field_path
 from sweeps.axes import Point, Setting
 from sweeps.expander import Expander, Trial
@@ -104,6 +105,25 @@ class PointExpander:
 def point_trials(spec: Spec, point: Mapping[str, Scalar]) -> tuple[Trial, ...]:
     """Return the trials of one point of a searched sweep: see `PointExpander.trials`."""
     return PointExpander(spec).trials(point)
+
+
+def chosen_trials(spec: Spec, points: Iterable[Mapping[str, Scalar]]) -> tuple[Trial, ...]:
+    """Return the trials of the points that a search has chosen; a point that the spec refuses now is left out.
+
+    Args:
+        spec: with a search.
+        points: in the order in which they were chosen.
+    """
+    expander = PointExpander(spec)
+    found: dict[str, Trial] = {}
+    for point in points:
+        if spec.space is None or spec.space.find(point) is None:
+            continue
+        try:
+            found |= {trial.key: trial for trial in expander.trials(point)}
+        except ProblemsError:
+            continue
+    return tuple(found.values())
 
 
 def corner_trials(spec: Spec) -> tuple[Trial, ...]:

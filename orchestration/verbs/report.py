@@ -19,7 +19,7 @@ from orchestration.options import (
 def report(
     spec: SpecArgument,
     output: Annotated[
-        str | None, typer.Option("--output", metavar="FILE", help="The new file; SWEEP.html here by default.")
+        str | None, typer.Option("--output", "-o", metavar="FILE", help="The new file; SWEEP.html here by default.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     store: StoreOption = None,

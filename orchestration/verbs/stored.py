@@ -90,13 +90,13 @@ def _new_weights_file(file: str) -> Path:
     Raises:
         InputError: when its name has another ending, it is there already, or its folder is not.
     """
+    from orchestration.outfile import NEW, check_free
     from selfish_core.errors import InputError
 
     path = existing_folder(file)
     if path.suffix not in WEIGHTS_ENDINGS:
         raise InputError(f"{path}: the name must end in {' or '.join(WEIGHTS_ENDINGS)}")
-    if path.exists():
-        raise InputError(f"{path}: is there already; name a new file")
+    check_free(path, remedy=NEW)
     return path
 
 
@@ -113,10 +113,12 @@ def export(
 ) -> None:
     """Write a sweep's trials with their records to a new archive."""
     from orchestration import wanted
+    from orchestration.outfile import NEW, check_free
     from orchestration.terminal import count, say
 
     settings = read_settings(store=store)
     path = existing_folder(file)
+    check_free(path, remedy=NEW)
     found = wanted.require_store(settings)
     sweep = wanted.chosen(wanted.load(spec), found)
     from results.archive import Extras

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,7 +17,7 @@ from orchestration.options import (
     chosen_format,
     read_settings,
 )
-from selfish_core.errors import InputError, unknown_name
+from selfish_core.errors import InputError
 
 if TYPE_CHECKING:
     from orchestration.wanted import Wanted
@@ -90,21 +89,14 @@ def table(
 def _read(name: str) -> tuple[list[Wanted], View, bool]:
     """Read the sweeps that a table is made of and what it shows, and say whether it may be printed without a store.
 
-    A table by name wins over a sweep, and can be printed before anything is recorded.
+    A table by name can be printed before anything is recorded.
     """
     from orchestration import wanted
     from results.tables import definition, view
-    from sweeps import spec
 
-    if name in definition.names():
-        defined = definition.load(name)
-        return [wanted.load(sweep) for sweep in defined.sweeps], defined, True
-    is_file = Path(name).exists() or "/" in name or name.endswith((".yaml", ".yml"))
-    if name not in spec.shipped() and not is_file:
-        known = [*definition.names(), *spec.shipped()]
-        raise InputError(f"{unknown_name('table or sweep', name, known)} (or give the path of a YAML file)")
-    sweep = wanted.load(name)
-    return [sweep], view.of_spec(sweep.spec), False
+    defined, names = definition.found(name)
+    sweeps = [wanted.load(sweep) for sweep in names]
+    return sweeps, view.of_spec(sweeps[0].spec) if defined is None else defined, defined is not None
 
 
 def _list(name: str | None, options: Sequence[str], format_name: str) -> None:

@@ -139,7 +139,7 @@ def _height(figure: Figure, columns: int) -> float:
 
 def _title(text: str, place: Place) -> Json:
     return {
-        "text": html.escape(text),
+        "text": traces.plain(text),
         "x": sum(place.x) / 2,
         "y": place.y[1],
         "xref": "paper",
@@ -167,7 +167,7 @@ def _set_legend(figure: Figure, layout: Json, height: float, slanted: float) -> 
         "y": -(52 + slanted) / inner,
         "yanchor": "top",
         "title": {
-            "text": html.escape(figure.note).replace("; ", "<br>"),
+            "text": traces.plain(figure.note).replace("; ", "<br>"),
             "side": "top center",
             "font": {"size": 12, "color": NEUTRAL},
         },

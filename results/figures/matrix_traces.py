@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator
 
 from results.figures.axes import has_names, line_colours, share
 from results.figures.model import Coordinates, Heatmap
 from results.figures.styles import NEUTRAL
-from results.figures.traces import Json, Place, numbers
+from results.figures.traces import Json, Place, numbers, plain
 
 
 def heatmap_traces(panel: Heatmap, place: Place, layout: Json) -> Iterator[Json]:
@@ -19,7 +18,7 @@ def heatmap_traces(panel: Heatmap, place: Place, layout: Json) -> Iterator[Json]
         layout[f"{letter}axis{place.suffix}"] = {
             **common,
             "tickvals": list(range(len(labels))),
-            "ticktext": list(labels),
+            "ticktext": list(map(plain, labels)),
             "domain": list(domain),
             "anchor": f"{other}{place.suffix}",
         }
@@ -34,7 +33,7 @@ def heatmap_traces(panel: Heatmap, place: Place, layout: Json) -> Iterator[Json]
             {**line, "x0": at, "x1": at, "y0": ends["low"], "y1": ends["high"]},
             {**line, "y0": at, "y1": at, "x0": ends["low"], "x1": ends["high"]},
         ]
-    told = [[f"{row}<br>{column}" for column in panel.columns] for row in panel.rows]
+    told = [[f"{plain(row)}<br>{plain(column)}" for column in panel.columns] for row in panel.rows]
     yield {
         "type": "heatmap",
         "xaxis": f"x{place.suffix}",
@@ -61,7 +60,7 @@ def coordinates_traces(panel: Coordinates, place: Place, layout: Json) -> Iterat
         "ticklabeloverflow": "allow",
         "tickmode": "array",
         "tickvals": list(range(num_axes)),
-        "ticktext": [one.axis.label for one in panel.dimensions],
+        "ticktext": [plain(one.axis.label) for one in panel.dimensions],
     }
     layout[f"yaxis{place.suffix}"] = {
         **bare,
@@ -76,9 +75,7 @@ def coordinates_traces(panel: Coordinates, place: Place, layout: Json) -> Iterat
         layout["shapes"].append({**on, "type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line})
         for value, label in one.axis.ticks:
             label_at = {"x": at, "y": share(one.axis, value), "xanchor": "right", "xshift": -5, "showarrow": False}
-            layout["annotations"].append(
-                {**on, **label_at, "text": html.escape(label), "bgcolor": "rgba(255,255,255,0.75)"}
-            )
+            layout["annotations"].append({**on, **label_at, "text": plain(label), "bgcolor": "rgba(255,255,255,0.75)"})
     colours = line_colours(panel.dimensions[-1])
     heights = [numbers([share(one.axis, value) for value in one.values]) for one in panel.dimensions]
     for number in sorted(range(len(colours)), key=lambda number: -(heights[-1][number] or 0.0)):
@@ -92,7 +89,7 @@ def coordinates_traces(panel: Coordinates, place: Place, layout: Json) -> Iterat
             "line": {"color": colours[number], "width": 1.5},
             "marker": {"size": 5},
             "text": _told(panel, number),
-            "hovertemplate": f"<b>{html.escape(panel.texts[number])}</b><br>%{{text}}<extra></extra>",
+            "hovertemplate": f"<b>{plain(panel.texts[number])}</b><br>%{{text}}<extra></extra>",
             "showlegend": False,
         }
 
@@ -103,5 +100,5 @@ def _told(panel: Coordinates, line: int) -> list[str]:
     for one in panel.dimensions:
         value = one.values[line]
         names = dict(one.axis.ticks) if has_names(one.axis) else {}
-        told.append(f"{one.axis.label}: {html.escape(names.get(value, '')) or f'{value:.5g}'}")
+        told.append(f"{plain(one.axis.label)}: {plain(names.get(value, '')) or f'{value:.5g}'}")
     return told

@@ -47,6 +47,7 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.formatter.use_mathtext": False,
     "text.usetex": False,
+    "text.parse_math": False,
     "pdf.fonttype": 42,
     "ps.fonttype": 42,
     "svg.fonttype": "path",

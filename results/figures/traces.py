@@ -71,11 +71,12 @@ def panel_traces(panel: Panel, place: Place, layout: Json, seen: set[str]) -> It
         for trace in _series(series, panel):
             has_entry = trace.pop("is_named", False) and series.name not in seen and bool(series.name)
             seen |= {series.name} if has_entry else set()
-            yield {**on, **trace, "name": series.name, "legendgroup": series.name, "showlegend": has_entry}
+            name = plain(series.name)
+            yield {**on, **trace, "name": name, "legendgroup": name, "showlegend": has_entry}
     for number, rug in enumerate(panel.rugs):
         height = value_at(panel.y, (number + 0.75) * rug_step(len(panel.rugs)))
         marker = {"symbol": "line-ns-open", "size": 7, "color": rug.style.colour, "line": {"width": 1.5}}
-        told = f"{html.escape(rug.owner)}: {rug.name}, epoch %{{x}}<extra></extra>"
+        told = f"{plain(rug.owner)}: {rug.name}, epoch %{{x}}<extra></extra>"
         points = {"x": list(rug.x), "y": [height] * len(rug.x), "marker": marker, "hovertemplate": told}
         yield from ({**on, **trace} for trace in _events(rug.name, points, seen))
     for mark in panel.marks:
@@ -97,8 +98,8 @@ def _events(name: str, points: Json, seen: set[str]) -> Iterator[Json]:
 def _series(series: Series, panel: Panel) -> Iterator[Json]:
     """Yield the traces of a series: its band, then itself."""
     style = series.style
-    told = f"<b>{html.escape(series.name)}</b><br>%{{x:.5g}}, %{{y:.5g}}<br>%{{text}}<extra></extra>"
-    texts = list(series.texts) or [""] * len(series.x)
+    told = f"<b>{plain(series.name)}</b><br>%{{x:.5g}}, %{{y:.5g}}<br>%{{text}}<extra></extra>"
+    texts = list(map(plain, series.texts)) or [""] * len(series.x)
     marker = {"symbol": SYMBOLS.get(style.marker, style.marker), "color": style.colour, "size": 7}
     line = {"color": style.colour, "dash": style.dash, "width": 2}
     base = {"type": "scatter", "text": texts, "hovertemplate": told, "is_named": True}
@@ -119,7 +120,7 @@ def _series(series: Series, panel: Panel) -> Iterator[Json]:
     xs, ys, lows, highs = series.x, series.y, series.low, series.high
     if series.form == "level":
         xs, ys, lows, highs = panel.x.limits, (ys[0],) * 2, lows[:1] * 2, highs[:1] * 2
-        told = f"<b>{html.escape(series.name)}</b><br>%{{y:.5g}}<br>%{{text}}<extra></extra>"
+        told = f"<b>{plain(series.name)}</b><br>%{{y:.5g}}<br>%{{text}}<extra></extra>"
         base |= {"text": texts * 2, "hovertemplate": told}
     base |= {"x": list(xs), "y": numbers(ys)}
     if series.form in ("line", "level"):
@@ -179,7 +180,7 @@ def _axis(axis: Axis) -> Json:
     places = {
         "tickmode": "array",
         "tickvals": [value for value, _ in axis.ticks],
-        "ticktext": [label for _, label in axis.ticks],
+        "ticktext": [plain(label) for _, label in axis.ticks],
     }
     return {
         "title": {"text": axis.label, "standoff": 8},
@@ -197,6 +198,11 @@ def _axis(axis: Axis) -> Json:
 
 def _scaled(axis: Axis, value: float) -> float:
     return math.log10(value) if axis.is_log else value
+
+
+def plain(text: str) -> str:
+    """Write a text so that Plotly, which reads some of HTML in texts, shows it as it is."""
+    return html.escape(text, quote=False)
 
 
 def numbers(values: Sequence[float]) -> list[float | None]:

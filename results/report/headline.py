@@ -70,24 +70,29 @@ def make(evidence: Evidence, stopped: Collection[str] = ()) -> Headline:
     shown = evidence.spec.table
     cells = tabulate(evidence.concluded, shown.rows, shown.columns, shown.metric, stopped=stopped)
     compared = [cell for cell in cells if _sample(cell) and not cell.pooled]
+    awaited = [cell for cell in cells if cell.is_awaited]
     named = {
         f"{_named(shown.rows, cell.row)}, {_named(shown.columns, cell.column)}": _sample(cell) for cell in compared
     }
     columns = {
-        column: _best({_named(shown.rows, cell.row): _sample(cell) for cell in compared if cell.column == column})
+        column: _best(
+            {_named(shown.rows, cell.row): _sample(cell) for cell in compared if cell.column == column},
+            is_awaited=any(cell.column == column for cell in awaited),
+        )
         for column in dict.fromkeys(cell.column for cell in compared)
     }
     return Headline(
         metric=shown.metric.replace("_", " "),
-        best=_best(named),
+        best=_best(named, is_awaited=bool(awaited)),
         by_column=_by_column(shown.columns, columns),
-        num_open=sum(cell.num_finished < cell.of and not cell.is_stopped for cell in cells),
+        num_open=len(awaited),
         num_pooled=sum(bool(cell.metric.n and cell.pooled) for cell in cells),
     )
 
 
-def _sample(cell: Cell) -> dict[int, float]:
-    return {seed: value for seed, value in cell.values.items() if 0 < value < math.inf}
+def _sample(cell: Cell) -> Mapping[int, float]:
+    """Return a cell's values by seed; none where one of them has no logarithm."""
+    return cell.values if all(0 < value < math.inf for value in cell.values.values()) else {}
 
 
 def _named(field: str, value: Setting) -> str:
@@ -96,7 +101,8 @@ def _named(field: str, value: Setting) -> str:
     return text if field == "method" else f"{field} {text}"
 
 
-def _best(samples: Samples) -> Best | None:
+def _best(samples: Samples, *, is_awaited: bool) -> Best | None:
+    """Compare some settings; `is_awaited` says whether one that has not finished may still be better."""
     verdict = judge(samples)
     if verdict.best is None:
         return None
@@ -104,24 +110,29 @@ def _best(samples: Samples) -> Best | None:
     ends = "" if math.isnan(found.low) else f"; 95 % interval {found.low:.2f} to {found.high:.2f}"
     seeds = "1 seed" if found.n == 1 else f"{found.n} seeds"
     still_open = [comparison for comparison in verdict.comparisons if not comparison.is_significant]
-    nearest = min(still_open, key=lambda one: (abs(math.log(one.difference)), one.other), default=None)
+    nearest = min(still_open, key=_distance, default=None)
     return Best(
         setting=verdict.best,
         value=f"{found.mean:.2f}",
         spread=f"Mean of {seeds}{ends}.",
-        verdict=_verdict_text(verdict, len(still_open)),
+        verdict=_verdict_text(verdict, len(still_open), is_awaited=is_awaited),
         nearest=_open_text(nearest) if nearest is not None else "",
         mean=found.mean,
     )
 
 
-def _verdict_text(verdict: Verdict, num_open: int) -> str:
+def _distance(one: Comparison) -> tuple[float, str]:
+    """How far from the best another is, those last that have no seed in common with it."""
+    return (abs(math.log(one.difference)) if one.num_pairs else math.inf, one.other)
+
+
+def _verdict_text(verdict: Verdict, num_open: int, *, is_awaited: bool) -> str:
     num_all = len(verdict.comparisons)
     if not num_all:
         return "nothing to compare with"
     if verdict.is_significant:
         p = "below 0.001" if verdict.p_holm < LEAST_P else f"at most {verdict.p_holm:.3f}"
-        return f"significantly best: p {p}"
+        return f"significantly best{' of those that have finished' if is_awaited else ''}: p {p}"
     which = "its one comparison is" if num_all == 1 else f"{num_open} of {num_all} comparisons are"
     return f"not significantly best: {which} open at α = {verdict.alpha:g}"
 

@@ -13,6 +13,7 @@ from results.tables.definition import Definition
 from results.tables.metrics import selection_rule
 from results.tables.model import Table
 from results.tables.view import View
+from selfish_core.errors import InputError
 
 
 def assemble(evidence: Sequence[Evidence], view: View, stopped: Collection[str] = ()) -> Table:
@@ -63,10 +64,17 @@ def assemble(evidence: Sequence[Evidence], view: View, stopped: Collection[str] 
 
 
 def cells_of(evidence: Sequence[Evidence], view: View, stopped: Collection[str] = ()) -> list[Cell]:
-    """Return a table's cells: see `assemble`; a trial that two of the sweeps want counts once."""
+    """Return a table's cells: see `assemble`; a trial that two of the sweeps want counts once.
+
+    Raises:
+        InputError: when sweeps want one trial for different numbers of epochs, and the table does not tell these apart.
+    """
     concluded = pd.concat([one.concluded.assign(**{EPOCHS: one.spec.epochs}) for one in evidence], ignore_index=True)
+    concluded = concluded.drop_duplicates(["key", EPOCHS])
+    if EPOCHS not in view.fields and concluded["key"].duplicated().any():
+        raise InputError("the sweeps want the same trials for different numbers of epochs: group the table by epochs")
     return tabulate(
-        concluded.drop_duplicates(["key", EPOCHS]),
+        concluded,
         view.rows,
         view.columns,
         view.metrics[0],

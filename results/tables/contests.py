@@ -138,7 +138,8 @@ def notes(contests: Sequence[Contest], view: View, seeds: Sequence[int]) -> list
 
 def _test(contests: Sequence[Contest], view: View) -> str:
     counts = sorted({one.num_pairs for contest in contests for one in contest.verdict.comparisons})
-    pairs = f"{counts[0]} pairs" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} pairs"
+    most = "1 pair" if counts[-1] == 1 else f"{counts[-1]} pairs"
+    pairs = most if len(counts) == 1 else f"{counts[0]} to {most}"
     metric = TABLE_METRICS[view.metrics[0]].title
     what = f"the logarithm of {metric}" if is_on_log(view.metrics[0]) else metric
     field = view.rows if view.compare == "columns" else view.columns

@@ -69,6 +69,27 @@ def load(name: str) -> Definition:
     return Definition.model_validate({"name": name, **read(path.read_bytes(), path.name).data})
 
 
+def found(table: str) -> tuple[Definition | None, tuple[str, ...]]:
+    """Return the definition of a name, None where a sweep has it, and the names of the sweeps that it is made of.
+
+    A table by name wins over a sweep.
+
+    Args:
+        table: name of a definition, name of a shipped sweep, or a spec's file.
+
+    Raises:
+        InputError: when it is none of them; lists the tables and sweeps that come with Selfish.
+    """
+    if table in names():
+        definition = load(table)
+        return definition, definition.sweeps
+    is_file = Path(table).exists() or "/" in table or table.endswith((".yaml", ".yml"))
+    if table not in spec.shipped() and not is_file:
+        known = [*names(), *spec.shipped()]
+        raise InputError(f"{unknown_name('table or sweep', table, known)} (or give the path of a YAML file)")
+    return None, (table,)
+
+
 def definitions() -> dict[str, Definition]:
     """Return all of them, by name."""
     return {name: load(name) for name in names()}

@@ -16,6 +16,8 @@ SPECIAL = {char: f"\\{char}" for char in "&%$#_{}"} | {
     "<": r"\ensuremath{<}",
     ">": r"\ensuremath{>}",
     "`": r"\textquoteleft{}",
+    "[": "{[}",
+    "]": "{]}",
     "±": r"\ensuremath{\pm}",
     "≤": r"\ensuremath{\leq}",
     "≥": r"\ensuremath{\geq}",
@@ -25,7 +27,7 @@ SPECIAL = {char: f"\\{char}" for char in "&%$#_{}"} | {
     "…": r"\ldots{}",
     "†": r"\ensuremath{^\dagger}",
 }
-"""What LaTeX would take for a command, and the signs of our own cells and notes in a form that every LaTeX knows."""
+"""What LaTeX would take for a command or its option, and the signs of our cells and notes as every LaTeX knows them."""
 
 
 def as_latex(table: Table) -> str:
@@ -44,12 +46,14 @@ def as_latex(table: Table) -> str:
 
 
 def escape(text: str) -> str:
-    r"""Write a text so that LaTeX prints it.
+    r"""Write a text so that LaTeX prints it, hyphens side by side as such and not as a dash.
 
-    >>> escape("a_b ≤ 5 %")
-    'a\\_b \\ensuremath{\\leq} 5 \\%'
+    >>> escape("a_b ≤ 5 %"), escape("--json")
+    ('a\\_b \\ensuremath{\\leq} 5 \\%', '-{}-json')
     """
-    return "".join(SPECIAL.get(char, char) for char in printable(text))
+    plain = printable(text)
+    followed = zip(plain, f"{plain[1:]} ", strict=True) if plain else ()
+    return "".join(SPECIAL.get(char, char) + ("{}" if char == after == "-" else "") for char, after in followed)
 
 
 def _line(cells: list[str]) -> str:

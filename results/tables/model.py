@@ -55,8 +55,14 @@ class Table:
 
     title: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Entry, ...], ...]
-    notes: tuple[str, ...]
+    rows: tuple[tuple[Entry, ...], ...] = field(repr=False)
+    notes: tuple[str, ...] = field(repr=False)
     block_starts: tuple[int, ...] = ()
-    lines: tuple[Mapping[str, Any], ...] = ()
-    data: Mapping[str, Any] = field(default_factory=dict)
+    lines: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows where the table stands at the end of a cell."""
+        from results.tables.fragment import as_html
+
+        return as_html(self)

@@ -77,7 +77,7 @@ def as_markdown(table: Table) -> str:
     )
     align = ["right" if column.is_number else "left" for column in table.columns]
     grid = frame.to_markdown(index=False, disable_numparse=True, colalign=align if table.rows else None)
-    notes = "\n\n".join(_escape_markdown(note) for note in table.notes)
+    notes = "\n\n".join(_markdown_note(note) for note in table.notes)
     return f"**{_escape_markdown(table.title)}**\n\n{grid}\n\n{notes}\n"
 
 
@@ -132,8 +132,14 @@ def _markdown_entry(entry: Entry) -> str:
     return (f"**{text}**" if entry.is_best else text) + entry.mark
 
 
+def _markdown_note(text: str) -> str:
+    """Escape a note apart from what it quotes as code."""
+    parts = re.split(r"(`[^`]+`)", printable(text))
+    return "".join(part if number % 2 else _escape_markdown(part) for number, part in enumerate(parts))
+
+
 def _escape_markdown(text: str) -> str:
-    return re.sub(r"([\\|`*_<>\[\]])", r"\\\1", printable(text))
+    return re.sub(r"([\\|`*_<>\[\]&~])", r"\\\1", printable(text))
 
 
 def _csv_cell(value: Any) -> str:

@@ -6,6 +6,8 @@ A token is a whitespace-separated word or the `<eos>` that ends every line, blan
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -261,6 +263,16 @@ class CorpusFacts:
     vocabulary_size: int
     num_tokens: dict[Split, int]
     sha256: dict[Split, str]
+
+    @property
+    def checksums(self) -> str:
+        """The checksums of the three files as one text, JSON."""
+        return json.dumps(self.sha256, sort_keys=True)
+
+    @property
+    def digest(self) -> str:
+        """One short checksum of the three files: 12 hex digits, as tables and MLflow show it."""
+        return hashlib.sha256(self.checksums.encode()).hexdigest()[:12]
 
 
 @lru_cache(maxsize=256)

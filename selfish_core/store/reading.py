@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import re
+import json
+from dataclasses import dataclass
 from typing import TypeVar
 
 from selfish_core.errors import CorruptFileError
@@ -37,9 +38,21 @@ from selfish_core.store.layout import (
 
 Model = TypeVar("Model", bound=StoredModel)
 
-_EPOCH = b'"epoch": '
-_EPOCH_IN_TEXT = re.compile(_EPOCH + rb"([0-9]{1,9})")
-_DIVERGED = b'"outcome": "diverged"'
+_BEGIN = '{"attempt":'
+"""With which a record's text begins, its names being sorted."""
+
+
+@dataclass(frozen=True)
+class Glance:
+    """How far a trial seems to be.
+
+    Args:
+        num_epochs: of the chain, by its newest attempt.
+        last: what that attempt recorded last; None where it has recorded nothing yet, or nothing that can be read.
+    """
+
+    num_epochs: int = 0
+    last: Record | None = None
 
 
 class TrialFolder:
@@ -160,16 +173,15 @@ class TrialFolder:
                     return found
         return found
 
-    def glance(self) -> tuple[int, bool]:
-        """Return the newest attempt's last epoch and whether it diverged, by the text of its last record, unchecked."""
+    def glance(self) -> Glance:
+        """Return the newest attempt's last epoch and its record, from the text of its last file, unchecked."""
         for number in reversed(self.attempt_folders()):
-            last = self._last_text(number)
-            found = _EPOCH_IN_TEXT.match(last, last.rfind(_EPOCH))
-            if found:
-                return int(found[1]), last.find(_DIVERGED, found.end()) >= 0
+            last = _last_record(self._last_text(number))
+            if last is not None:
+                return Glance(last.epoch, last)
             with contextlib.suppress(CorruptFileError):
-                return self.header(number).first_epoch - 1, False
-        return 0, False
+                return Glance(self.header(number).first_epoch - 1)
+        return Glance()
 
     def _last_text(self, number: int) -> bytes:
         """Return the bytes of an attempt's last record, sealed or not; none where it has no record."""
@@ -225,3 +237,16 @@ class TrialFolder:
         if (record.key, record.attempt, record.epoch) != (self.key, number, epoch):
             told = f"epoch {record.epoch} of attempt {record.attempt} of trial {record.key}"
             raise CorruptFileError(f"{where}: holds {told}, which does not belong there")
+
+
+def _last_record(data: bytes) -> Record | None:
+    """Read the last record of a file of one or many; nothing of it is checked."""
+    text = data.decode(errors="replace")
+    start = text.rfind(_BEGIN)
+    if start < 0:
+        return None
+    try:
+        found, _ = json.JSONDecoder().raw_decode(text, start)
+        return Record.model_validate(found)
+    except (ValueError, RecursionError):
+        return None

@@ -63,3 +63,16 @@ def test_networks_of_different_sizes_have_no_distance(store: TrialStore, make_tr
     for trial in (a, b):
         keep(store, trial, {1: 1}, make_record)
     assert math.isnan(mask_distances.between([a, b], store, epochs=3).values[0][1])
+
+
+@pytest.mark.parametrize("tensors", [b"junk", save({"masks/none.of.ours": torch.zeros(1, dtype=torch.uint8)})])
+def test_a_checkpoint_that_holds_other_masks_counts_as_none(
+    tensors: bytes, store: TrialStore, make_trial: Any, make_record: Any
+) -> None:
+    trial = make_trial()
+    attempt = store.put(trial.config.to_dict(), trial.key).claim(None, "test")
+    attempt.write_checkpoint(1, tensors, {"epoch": 1})
+    attempt.write_record(make_record(trial.key, 1, attempt.number))
+    found = mask_distances.between([trial], store, epochs=1)
+    assert found.keys == ()
+    assert "1 trial without a kept checkpoint" in found.note

@@ -9,6 +9,7 @@ import pytest
 
 from orchestration import reporting, wanted
 from orchestration.decisions import Ended, Failed, Running, Started, Stopped, write
+from orchestration.repeating import repeat_command
 from orchestration.verbs.report import report
 from orchestration.wanted import Wanted
 from results.evidence import gather
@@ -96,7 +97,7 @@ def test_commands_name_the_spec_as_a_shell_needs_it(sweep: Wanted, store: TrialS
     facts = facts_of(sweep, store)
     assert facts.run_command == "selfish run 'my tiny.yaml'"
     assert facts.trials[0].repeat == f"selfish train 'my tiny.yaml' --only {sweep.trials[0].key[:12]} --store FOLDER"
-    assert reporting.repeat_command("x", "a" * 32, is_searched=True) == f"selfish run x --rerun {'a' * 12}"
+    assert repeat_command("x", "a" * 12, is_searched=True) == f"selfish run x --rerun {'a' * 12}"
     assert reporting.shipped_name(sweep.spec) is None
     assert reporting.shipped_name(wanted.load("quickstart").spec) == "quickstart"
 

@@ -429,8 +429,12 @@ def test_what_is_missing_or_strange_or_cut_is_named(exported: Path, tmp_path: Pa
     cut = tmp_path / "cut.zip"
     cut.write_bytes(exported.read_bytes()[:-2000])
     assert "is no zip that can be read" in archive_check.check(cut).damaged["cut.zip"]
-    lacking = with_manifest(exported, lambda manifest: manifest["members"].update({"sweeps/x/spec-0001.yaml": {}}))
-    assert archive_check.check(lacking).damaged["sweeps/x/spec-0001.yaml"] == "is missing"
+
+
+@pytest.mark.parametrize("name", ["sweeps/x/spec-0001.yaml", "artifacts/x", "trials/", "sweeps/x/decisions.json/y"])
+def test_what_the_manifest_alone_has_is_missing_whatever_its_name(name: str, exported: Path) -> None:
+    lacking = with_manifest(exported, lambda manifest: manifest["members"].update({name: {}}))
+    assert archive_check.check(lacking).damaged == {name: "is missing"}
 
 
 def test_every_damaged_byte_is_found(exported: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -96,7 +97,7 @@ def test_a_run_that_is_left_out_is_named_behind_the_reason(
     client.delete_run(run.info.run_id)
     found = gather(SPEC, trials, store, projector.tracking_uri)
     assert found.warnings == (
-        BEHIND.format(projector.tracking_uri),
+        BEHIND.format(projector.tracking_uri) + ", `selfish sync --rebuild` also where runs were changed in MLflow",
         f"made without MLflow run {run.info.run_id} ('static 0.5 seed 1'): it is deleted",
     )
     pd.testing.assert_frame_equal(found.frame, load_records(store, keys_of(trials)), check_exact=True)
@@ -116,8 +117,53 @@ def test_sealed_records_count_too(projector: Projector, store: TrialStore, trial
     for epoch in (1, 2, 3):
         attempt.write_record(make_record(trials[2].key, epoch, attempt.number))
     attempt.seal()
-    assert trial.glance() == (3, False)
+    assert trial.glance().num_epochs == 3
     assert len(gather(SPEC, trials, store, projector.tracking_uri).warnings) == 1
     projector.forget()
     projector.project([SweepView("quick", trials)])
     assert gather(SPEC, trials, store, projector.tracking_uri).warnings == ()
+
+
+@pytest.mark.parametrize("other", ["value", "code_version", "fingerprint"])
+def test_what_was_trained_again_is_not_taken_from_before(
+    projector: Projector, store: TrialStore, trials: list[Any], make_record: Any, other: str
+) -> None:
+    key = trials[0].key
+    before = store.trial(key).records()
+    attempt = store.trial(key).claim(None, "rerun")
+    for record in before:
+        provenance = record.provenance
+        if other == "code_version":
+            provenance = provenance.model_copy(update={"code_version": "0" * 12})
+        if other == "fingerprint":
+            provenance = provenance.model_copy(update={"fingerprint": {**provenance.fingerprint, "torch": "9.9"}})
+        metrics = {**record.metrics, "val_perplexity": 1.5} if other == "value" else record.metrics
+        again = {"attempt": attempt.number, "is_provisional": True, "provenance": provenance, "metrics": metrics}
+        attempt.write_record(record.model_copy(update=again))
+    found = gather(SPEC, trials, store, projector.tracking_uri)
+    assert len(found.warnings) == 1
+    pd.testing.assert_frame_equal(found.frame, load_records(store, keys_of(trials)), check_exact=True)
+    projector.forget()
+    projector.project([SweepView("quick", trials)])
+    assert gather(SPEC, trials, store, projector.tracking_uri).warnings == ()
+
+
+@pytest.mark.parametrize("is_sealed", [False, True])
+def test_damaged_records_are_named(
+    store: TrialStore, trials: list[Any], fill: Any, make_record: Any, is_sealed: bool
+) -> None:
+    key = trials[1].key
+    fill(store, trials[0], 2)
+    store.put(trials[1].config.to_dict(), key)
+    attempt = store.trial(key).claim(None, "new")
+    attempt.write_record(make_record(key, 1, attempt.number))
+    if is_sealed:
+        attempt.seal()
+    assert gather(SPEC, trials, store, None).warnings == ()
+    folder = Path(store.place) / "trials" / key / "attempts" / "1"
+    (path,) = [*folder.glob("records/*.json"), *folder.glob("records*.json")]
+    path.write_bytes(path.read_bytes()[:-9])
+    found = gather(SPEC, trials, store, None)
+    assert len(found.warnings) == 1
+    assert found.warnings[0].startswith(f"made without damaged records: {path}")
+    assert set(found.frame["key"]) == {trials[0].key}

@@ -79,6 +79,17 @@ def test_texts_cannot_end_the_script_they_stand_in(figure: Figure) -> None:
     assert "</title><b>" not in page
 
 
+def test_names_are_shown_as_they_are(figure: Figure) -> None:
+    (panel,) = figure.panels
+    assert isinstance(panel, Panel)
+    odd = replace(panel.series[1], name="<b>a & $b^$</b>", texts=tuple("<i>" for _ in panel.series[1].x))
+    made = replace(figure, panels=(replace(panel, series=(odd,)),))
+    (trace,) = [one for one in interactive.to_plotly(made)["data"] if "text" in one]
+    assert trace["name"] == "&lt;b&gt;a &amp; $b^$&lt;/b&gt;"
+    assert set(trace["text"]) == {"&lt;i&gt;"}
+    assert paper.render(made, "png", dpi=40)  # where matplotlib reads formulas, this one is wrong
+
+
 def test_the_json_is_one_line_of_sorted_keys_and_has_the_numbers(figure: Figure) -> None:
     text = interactive.to_json(figure)
     spec = json.loads(text)

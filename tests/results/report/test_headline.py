@@ -41,10 +41,22 @@ def test_close_settings_stay_open_and_name_the_nearest(make_evidence: MakeEviden
     assert re.fullmatch(r"Nearest is static, sparsity 0\.5: ratio 0\.996, p = 0\.\d{3}\.", best.nearest)
 
 
+def test_the_nearest_has_seeds_in_common_where_one_has(make_evidence: MakeEvidence) -> None:
+    apart = {"dense": (80.0, 82.0, 81.0), "set": (80.2, 82.3, 80.9), "static": (80.5, 81.0, 82.5)}
+    evidence = make_evidence(values=apart)
+    is_set = evidence.concluded["config.method"] == "set"
+    evidence.concluded.loc[is_set, "config.seed"] = [7, 8, 9]
+    best = headline.make(evidence).best
+    assert best is not None
+    assert best.nearest.startswith("Nearest is static, sparsity 0.5: ratio ")
+
+
 def test_an_unfinished_setting_is_counted_and_not_compared(make_evidence: MakeEvidence) -> None:
     said = headline.make(make_evidence(values=CLEAR | {"dense": (80.0, 81.0)}))
     assert said.best is not None
     assert said.best.setting == "static, sparsity 0.5"
+    assert said.best.verdict == "significantly best of those that have finished: p below 0.001"
+    assert [row[3].text for row in said.by_column.rows] == ["significantly best: p below 0.001"]
     assert said.num_open == 1
 
 

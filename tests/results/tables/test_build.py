@@ -18,6 +18,7 @@ from results.tables import build, definitions
 from results.tables.model import Table
 from results.tables.render import FORMATS, render
 from results.tables.view import View
+from selfish_core.errors import InputError
 
 MakeEvidence = Callable[..., Evidence]
 
@@ -148,6 +149,15 @@ def test_nothing_is_best_before_all_have_finished(make_evidence: MakeEvidence) -
     assert [row[2].is_best for row in build(evidence, stopped=stopped).rows] == [False, True, *[False] * 5]
 
 
+def test_one_pair_is_told_as_one(make_evidence: MakeEvidence) -> None:
+    table = build(
+        make_evidence(
+            {("static", 0.5): (100, 102, 104), ("set", 0.5): (80, 82, 83)}, diverged=[("set", 0.5, 1), ("set", 0.5, 2)]
+        )
+    )
+    assert any("(1 pair)" in note for note in table.notes)
+
+
 def test_incomplete_pairs_are_stated(make_evidence: MakeEvidence) -> None:
     values = {("static", 0.5): (100, 102, 104), ("set", 0.5): (80, 82, 83)}
     table = build(make_evidence(values, diverged=[("static", 0.5, 2)]))
@@ -274,3 +284,14 @@ def test_importing_the_package_imports_nothing_else() -> None:
     code = "import sys, results.tables; sys.exit(bool({'pandas', 'scipy', 'rich'} & set(sys.modules)))"
     root = Path(__file__).parents[3]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_the_same_trials_at_two_lengths_are_one_cell_each(make_evidence: MakeEvidence) -> None:
+    values = {("static", 0.5): (80.0, 81.0, 82.0)}
+    short = make_evidence(values)
+    two = [short, make_evidence(values, text=short.spec.text.decode().replace("epochs: 1\naxes", "epochs: 2\naxes"))]
+    with pytest.raises(InputError, match="group the table by epochs"):
+        build(two, rows="method", columns="sparsity")
+    cells = build(two, rows="method", columns="sparsity", group_by="epochs").data["cells"]
+    told = {(cell["group"]["epochs"], cell["n"]) for cell in cells if (cell["row"], cell["column"]) == ("static", 0.5)}
+    assert told == {(1, 3), (2, 0)}

@@ -103,6 +103,17 @@ def test_the_command_line_offers_the_formats_that_there_are() -> None:
     assert tuple(OFFERED) == tuple(FORMATS)
 
 
+def test_markdown_shows_the_code_of_a_note_as_code() -> None:
+    table = Table("t", (Column("name"),), ((Entry("x"),),), ("add_it: `seeds: [1, 2]`, or ` not",))
+    assert render(table, "markdown").endswith("\n\nadd\\_it: `seeds: [1, 2]`, or \\` not\n")
+
+
+def test_a_table_shows_itself_in_a_notebook() -> None:
+    table = Table("t", (Column("name"),), ((Entry("x"),),), ("a note",), data={"name": "x"})
+    assert table._repr_html_() == render(table, "html")
+    assert "a note" not in repr(table)
+
+
 def test_an_unknown_format_lists_the_known() -> None:
     with pytest.raises(InputError, match="unknown format 'markdwn': known are csv, html, json, latex, markdown, text"):
         render(Table("t", (), (), ()), "markdwn")
@@ -126,6 +137,15 @@ def test_latex_numbers_are_siunitx_s_and_texts_are_not() -> None:
     assert (
         r"\num{12345} & \num{1.50e+09} \ensuremath{\pm} \num{0.10e+09} (3) & 2/3 & \num{80.12} (1, 1 diverged)" in shown
     )
+
+
+def test_latex_takes_brackets_and_hyphens_for_what_they_are() -> None:
+    shown = render(Table("t", (Column("a", is_number=False),), ((Entry("[1] --json ---"),),), ()), "latex")
+    assert "{[}1{]} -{}-json -{}-{}-" in shown
+
+
+def test_markdown_takes_no_entity_and_no_strikethrough() -> None:
+    assert r"a \&copy; \~\~b" in render(Table("a &copy; ~~b", (Column("a"),), (), ()), "markdown")
 
 
 def test_csv_writes_numbers_whole_and_words_for_truth() -> None:
