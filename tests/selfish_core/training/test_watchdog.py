@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -96,8 +97,17 @@ def test_a_watchdog_that_was_killed_is_replaced() -> None:
 def test_the_watchdog_ends_with_its_worker() -> None:
     done = run_worker("print(watchdog._process.pid, flush=True); import os; os._exit(3)")
     assert done.returncode == 3
-    pid = int(done.stdout)
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    deadline = time.monotonic() + 20
+    while is_running(int(done.stdout)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_running(int(done.stdout))
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_a_closed_watchdog_leaves_no_process() -> None:
