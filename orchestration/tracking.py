@@ -119,7 +119,7 @@ class Projector:
         if self._is_known and not server.is_gone():
             return server
         server.open(experiment_note(self._store.place))
-        self._runs, self._sweeps, self._settled = {}, {}, {}
+        believed, self._runs, self._sweeps = self._runs, {}, {}
         for run in server.runs():
             tag, known = (names.TAG_KEY, self._runs) if names.TAG_KEY in run.tags else (names.TAG_SWEEP, self._sweeps)
             if run.tags[tag] in known:
@@ -127,6 +127,8 @@ class Projector:
                 report.num_deleted += 1
             else:
                 known[run.tags[tag]] = run
+        as_believed = {key for key, run in self._runs.items() if run == believed.get(key)}
+        self._settled = {key: seen for key, seen in self._settled.items() if key in as_believed}
         self._is_known = True
         return server
 

@@ -70,8 +70,6 @@ def hold(cells: Sequence[Cell], view: View) -> list[Contest]:
     direction = is_lower_better(view.metrics[0])
     if direction is None or view.compare == "none":
         return []
-    from results.compare import judge
-
     groups: dict[tuple[object, ...], list[Cell]] = {}
     for cell in cells:
         if cell.row not in view.references:
@@ -80,6 +78,8 @@ def hold(cells: Sequence[Cell], view: View) -> list[Contest]:
     for among in groups.values():
         ready = {_name(cell, view): cell for cell in among if _can_take_part(cell, view)}
         if len(ready) >= 2:
+            from results.compare import judge  # and with it SciPy, which a table without a contest does without
+
             samples = {name: cell.values for name, cell in ready.items()}
             verdict = judge(samples, on_log=is_on_log(view.metrics[0]), is_lower_better=direction)
             others = {_name(cell, view): cell for cell in among if _name(cell, view) not in ready}
