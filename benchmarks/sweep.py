@@ -1,10 +1,11 @@
 """What a sweep costs beside plain Ray Tune, and how that grows with the number of its trials.
 
-    python benchmarks/sweep.py [--trials 200] [--many 2000] [--skip-many]
+    python benchmarks/sweep.py [--trials 200] [--many 2000] [--rounds 2] [--skip-many]
 
 Tiny trials (one epoch of a few steps on the generated language), two at a time, each way in processes of its own, in
 turns. Plain Tune has its default loggers, reuses actors and runs the same trainable without a store; ours is
-`selfish run` from start to end, Ray's start, trial store, MLflow's projector and the table included. Read the ratios.
+`selfish run` from start to end, Ray's start, trial store, MLflow's projector and the table included,
+but without the pictures for MLflow that follow the table. Read the ratios.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ def measure(num_trials: int, *, is_plain: bool) -> float:
         (folder / "tiny.yaml").write_text(SPEC.format(seeds=seeds))
         plain = [sys.executable, "-c", PLAIN, name]
         ours = [sys.executable, "-m", "orchestration.cli", "run", str(folder / "tiny.yaml"), "--format", "csv"]
+        ours.append("--no-pictures")
         return seconds(plain if is_plain else ours, folder)
 
 
