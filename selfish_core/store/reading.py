@@ -38,7 +38,7 @@ from selfish_core.store.layout import (
 
 Model = TypeVar("Model", bound=StoredModel)
 
-_BEGIN = '{"attempt":'
+_BEGIN = b'{"attempt":'
 """With which a record's text begins, its names being sorted."""
 
 
@@ -241,12 +241,11 @@ class TrialFolder:
 
 def _last_record(data: bytes) -> Record | None:
     """Read the last record of a file of one or many; nothing of it is checked."""
-    text = data.decode(errors="replace")
-    start = text.rfind(_BEGIN)
+    start = data.rfind(_BEGIN)
     if start < 0:
         return None
     try:
-        found, _ = json.JSONDecoder().raw_decode(text, start)
+        found, _ = json.JSONDecoder().raw_decode(data[start:].decode(errors="replace"))
         return Record.model_validate(found)
     except (ValueError, RecursionError):
         return None
