@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from orchestration.tracking_content import (
     ProjectionReport,
@@ -35,6 +36,21 @@ from selfish_core.trial_store import TrialStore
 __all__ = ["ProjectionReport", "Projector", "SweepView"]
 
 
+@dataclass(frozen=True)
+class _Settled:
+    """What MLflow shows of one trial, as far as this process has seen to it.
+
+    Args:
+        about: what the sweeps said of the trial.
+        state: that is shown.
+        last: the last record that is shown; None where there is none.
+    """
+
+    about: tuple[object, ...]
+    state: str
+    last: Record | None
+
+
 class Projector:
     """Make MLflow show a trial store.
 
@@ -52,7 +68,7 @@ class Projector:
         self._is_known = False
         self._runs: dict[str, KnownRun] = {}
         self._sweeps: dict[str, KnownRun] = {}
-        self._settled: dict[str, tuple[tuple[object, ...], str]] = {}
+        self._settled: dict[str, _Settled] = {}
 
     @property
     def experiment_id(self) -> str | None:
@@ -128,7 +144,11 @@ class Projector:
             else:
                 known[run.tags[tag]] = run
         as_believed = {key for key, run in self._runs.items() if run == believed.get(key)}
-        self._settled = {key: seen for key, seen in self._settled.items() if key in as_believed}
+        self._settled = {
+            key: settled
+            for key, settled in self._settled.items()
+            if key in as_believed and self._store.trial(key).glance().last == settled.last
+        }
         self._is_known = True
         return server
 
@@ -154,21 +174,21 @@ class Projector:
         key = wish.trial.key
         about = (wish.sweeps, wish.epochs, wish.is_live, wish.failure)
         settled = self._settled.get(key) if key in self._runs else None
-        if settled and settled[0][1:] == about and settled[1] in ("answered", "diverged"):
-            return settled[1]
+        if settled and settled.about == about and settled.state in ("answered", "diverged"):
+            return settled.state
         stored = self._store.trial(key)
         if key not in self._runs and not wish.failure and not (stored.exists() and stored.attempts()):
             return "waiting"
         records = stored.records() if stored.exists() else []
-        seen = (len(records), *about)
-        if settled and settled[0] == seen:
-            return settled[1]
+        last = records[-1] if records else None
+        if settled and settled.about == about and settled.last == last:
+            return settled.state
         state = state_of(records, wish)
         run = self._run_of(server, wish, records, report)
         about_it = tags_of(wish, records, state) | self._parent_tag(run, wish)
         self._write(server, run, records, report, about_it, params_of(wish.trial))
         _set_status(server, run, status_of(state, wish.is_live), records)
-        self._settled[key] = (seen, state)
+        self._settled[key] = _Settled(about, state, last)
         return state
 
     def _run_of(
