@@ -16,8 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from selfish_core.catalogue.methods import METHODS
-from selfish_core.errors import InputError, unknown_name
-from sweeps.yaml_reader import read
+from sweeps import shipped_files
 
 FOLDER = Path(__file__).with_name("recipes")
 
@@ -64,7 +63,7 @@ def _unless_renamed(values: Mapping[str, Any], written: Mapping[str, Any]) -> Ma
 
 def names() -> tuple[str, ...]:
     """Return the names of the recipes that come with Selfish, sorted."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+    return shipped_files.names(FOLDER)
 
 
 @cache
@@ -74,7 +73,4 @@ def load(name: str) -> Recipe:
     Raises:
         InputError: when there is none of this name; the line lists the known ones and offers the nearest.
     """
-    if name not in names():
-        raise InputError(unknown_name("recipe", name, names()))
-    path = FOLDER / f"{name}.yaml"
-    return Recipe.model_validate(read(path.read_bytes(), path.name).data)
+    return Recipe.model_validate(shipped_files.load(FOLDER, "recipe", name))

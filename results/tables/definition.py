@@ -12,8 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from results.cells import Setting
 from results.tables.view import View
 from selfish_core.errors import InputError, unknown_name
-from sweeps import spec
-from sweeps.yaml_reader import read
+from sweeps import shipped_files, spec
 
 FOLDER = Path(__file__).with_name("definitions")
 
@@ -53,7 +52,7 @@ class Definition(View):
 
 def names() -> tuple[str, ...]:
     """Return the names of the tables that come with Selfish, sorted."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+    return shipped_files.names(FOLDER)
 
 
 @cache
@@ -63,10 +62,7 @@ def load(name: str) -> Definition:
     Raises:
         InputError: when there is none of this name; the line lists the known ones and offers the nearest.
     """
-    if name not in names():
-        raise InputError(unknown_name("table", name, names()))
-    path = FOLDER / f"{name}.yaml"
-    return Definition.model_validate({"name": name, **read(path.read_bytes(), path.name).data})
+    return Definition.model_validate({"name": name, **shipped_files.load(FOLDER, "table", name)})
 
 
 def found(table: str) -> tuple[Definition | None, tuple[str, ...]]:
